@@ -1,0 +1,9 @@
+"""Alembic's entry point: migrations run on the connection that `resources.catalog.database.migrate` holds."""
+
+from alembic import context
+
+from resources.catalog.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

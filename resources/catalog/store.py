@@ -1,0 +1,163 @@
+"""The catalog's queries. Every write is an idempotent upsert; a job's state only moves forward."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from optiflow.options import DatasetOptions
+from resources.catalog.database import make_engine, migrate
+from resources.catalog.records import DatasetRecord, JobRecord, ModelRecord, Stage
+from resources.catalog.tables import datasets, jobs, models
+from resources.jobs.contract import JobKind, JobState, JobStatus
+
+_ORDER = [JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.STOPPING]
+
+
+@lru_cache(maxsize=8)
+def open_store(url: str) -> "CatalogStore":
+    """The store at `url`, migrated to this program's schema."""
+    engine = make_engine(url)
+    migrate(engine)
+    return CatalogStore(engine)
+
+
+class CatalogStore:
+    """Queries on one engine. Safe to use from several processes and threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
+
+    def put_dataset(self, record: DatasetRecord) -> None:
+        """Record that this revision exists and is the one in use now."""
+        row = _row(record) | {"options": record.options.model_dump(mode="json"), "used_at": datetime.now(UTC)}
+        self._upsert(datasets, row, update=["file_name", "used_at"])
+
+    def dataset(self, pipeline: str, dataset: str, revision: str | None = None) -> DatasetRecord | None:
+        """One revision of a dataset; without `revision` the one that was used last."""
+        query = sa.select(datasets).where(datasets.c.pipeline == pipeline, datasets.c.dataset == dataset)
+        if revision is not None:
+            query = query.where(datasets.c.revision == revision)
+        found = self._read(query.order_by(datasets.c.used_at.desc()).limit(1))
+        return _dataset(found[0]) if found else None
+
+    def datasets(self) -> list[DatasetRecord]:
+        """Every revision of every dataset, the one used last first."""
+        return [_dataset(row) for row in self._read(sa.select(datasets).order_by(datasets.c.used_at.desc()))]
+
+    def put_job(self, record: JobRecord) -> None:
+        """Record a submitted or adopted job; on adoption only the run that answers for it and the round change.
+
+        A job that was not followed up yet stays in its round, so that a retried run does not double what follows.
+        """
+        row = _row(record) | {"used_at": datetime.now(UTC)}
+        again = sa.case((jobs.c.followed_up_at.is_(None), jobs.c.round), else_=jobs.c.round + 1)
+        self._upsert(jobs, row, update=["run_id", "used_at"], also={"round": again, "followed_up_at": None})
+
+    def update_job(self, state: JobState) -> None:
+        """Take over what the place says of a job, unless that would move its state back."""
+        earlier = _ORDER if state.status.is_final else _ORDER[: _ORDER.index(state.status) + 1]
+        values = {
+            "status": state.status,
+            "failure_reason": state.failure_reason,
+            "output_uri": state.output_uri,
+            "log_uri": state.log_uri,
+            "ended_at": state.ended_at,
+        }
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(jobs).where(jobs.c.name == state.name, jobs.c.status.in_(earlier)).values(values)
+            )
+
+    def job(self, name: str) -> JobRecord | None:
+        """One job."""
+        found = self._read(sa.select(jobs).where(jobs.c.name == name))
+        return _job(found[0]) if found else None
+
+    def current_job(self, pipeline: str, dataset: str, revision: str, kind: JobKind) -> JobRecord | None:
+        """The job of this kind that was submitted or adopted last for a revision."""
+        query = sa.select(jobs).where(
+            jobs.c.pipeline == pipeline, jobs.c.dataset == dataset, jobs.c.revision == revision, jobs.c.kind == kind
+        )
+        found = self._read(query.order_by(jobs.c.used_at.desc()).limit(1))
+        return _job(found[0]) if found else None
+
+    def jobs(self) -> list[JobRecord]:
+        """Every job, the newest first."""
+        return [_job(row) for row in self._read(sa.select(jobs).order_by(jobs.c.created_at.desc()))]
+
+    def open_jobs(self) -> list[JobRecord]:
+        """Jobs that still want something: not in a final state, or ended and not followed up."""
+        query = sa.select(jobs).where(jobs.c.followed_up_at.is_(None)).order_by(jobs.c.created_at)
+        return [_job(row) for row in self._read(query)]
+
+    def mark_followed_up(self, names: Iterable[str]) -> None:
+        """Record that a run has taken the jobs' results over; a second time changes nothing."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(jobs)
+                .where(jobs.c.name.in_(list(names)), jobs.c.followed_up_at.is_(None))
+                .values(followed_up_at=datetime.now(UTC))
+            )
+
+    def put_model(self, record: ModelRecord) -> None:
+        """Record a model; a second time keeps its stage and metrics."""
+        self._upsert(models, _row(record), update=["artifact_uri"])
+
+    def judge_model(self, name: str, metrics: Mapping[str, Any], champion: bool) -> Stage:
+        """Store a model's hold-out metrics and its stage; a new champion archives the one before.
+
+        Returns:
+            The stage that the model now has.
+        """
+        stage: Stage = "champion" if champion else "candidate"
+        with self._engine.begin() as connection:
+            row = connection.execute(sa.select(models).where(models.c.name == name)).one()
+            if champion:
+                same = (models.c.pipeline == row.pipeline) & (models.c.dataset == row.dataset)
+                connection.execute(
+                    sa.update(models).where(same, models.c.stage == "champion", models.c.name != name).values(
+                        stage="archived"
+                    )
+                )
+            connection.execute(
+                sa.update(models).where(models.c.name == name).values(stage=stage, metrics=dict(metrics))
+            )
+        return stage
+
+    def models(self) -> list[ModelRecord]:
+        """Every model, the newest first."""
+        return [ModelRecord(**row) for row in self._read(sa.select(models).order_by(models.c.created_at.desc()))]
+
+    def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _upsert(
+        self, table: sa.Table, row: Mapping[str, Any], update: list[str], also: Mapping[str, Any] | None = None
+    ) -> None:
+        statement = self._insert(table).values(row)
+        changes = {column: statement.excluded[column] for column in update} | dict(also or {})
+        with self._engine.begin() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=changes)
+            )
+
+
+def _row(record: DatasetRecord | JobRecord | ModelRecord) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def _dataset(row: dict[str, Any]) -> DatasetRecord:
+    row.pop("used_at")
+    return DatasetRecord(**row | {"options": DatasetOptions.model_validate(row["options"])})
+
+
+def _job(row: dict[str, Any]) -> JobRecord:
+    row.pop("used_at")
+    return JobRecord(**row | {"kind": JobKind(row["kind"]), "status": JobStatus(row["status"])})

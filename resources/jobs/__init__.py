@@ -1,0 +1,1 @@
+"""Training and prediction jobs: one contract, and the places that run it."""

@@ -1,0 +1,159 @@
+"""The contract of external jobs, in SageMaker's words, whatever place runs them.
+
+What belongs here: requests, states, names, and the rule by which a submission adopts a job that exists.
+What does not: any way to run a job.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from optiflow.errors import OptiflowError
+
+MAX_NAME_LENGTH = 63
+DIGEST_LENGTH = 10
+MAX_ATTEMPTS = 50
+
+
+class JobKind(StrEnum):
+    """What a job does; the value is part of its name."""
+
+    TRAINING = "training"
+    TRANSFORM = "transform"
+
+
+class JobStatus(StrEnum):
+    """SageMaker's job states, and the one before them: described, but not accepted yet."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the state never changes again."""
+        return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One input of a job: a file or folder by address, and its SageMaker content type."""
+
+    uri: str
+    content_type: str = "application/x-parquet"
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """Everything a place needs to run one job.
+
+    A training job's channels are named `train` and `validation`, a transform job's `transform`. `model_uri` is the
+    `model.tar.gz` that a transform job scores with.
+    """
+
+    name: str
+    kind: JobKind
+    algorithm: str
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    model_uri: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What a place says of one job; times are UTC.
+
+    `output_uri` is the `model.tar.gz` of a completed training job, or the folder with the `.out` files of a
+    completed transform job. It is None in every other state.
+    """
+
+    name: str
+    kind: JobKind
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure_reason: str | None = None
+    output_uri: str | None = None
+    log_uri: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+OnProgress = Callable[[JobState, str], None]
+
+
+class Jobs(Protocol):
+    """A place that runs jobs."""
+
+    def submit(self, request: JobRequest) -> JobState:
+        """Start the job, or return the state of the one that already has this name."""
+        ...
+
+    def describe(self, name: str, kind: JobKind) -> JobState | None:
+        """The job's state, or None if no job has this name."""
+        ...
+
+    def stop(self, name: str, kind: JobKind) -> None:
+        """Ask a running job to end; returns at once."""
+        ...
+
+    def list_active(self) -> list[JobState]:
+        """Every job that is not in a final state."""
+        ...
+
+    def wait(self, name: str, kind: JobKind, on_progress: OnProgress | None = None) -> JobState:
+        """Block until the job is in a final state; `on_progress` gets the state and the log's last line as they change."""
+        ...
+
+    def output(self, state: JobState) -> AbstractContextManager[Path]:
+        """The output of a completed job as a local path: `model.tar.gz`, or the folder with the `.out` files."""
+        ...
+
+    def log_tail(self, state: JobState, lines: int = 50) -> str:
+        """The last lines of the job's log; empty when there is none."""
+        ...
+
+
+def job_name(pipeline: str, dataset: str, kind: JobKind, parts: Iterable[str], attempt: int = 1) -> str:
+    """`<pipeline>-<dataset>-<kind>-<10 hex>`, at most 63 characters of `[a-z0-9-]`.
+
+    The dataset part is cut when the name would be too long, the digest never is. Equal `parts` give equal names, which
+    is what makes a retried submission find its job. A later `attempt` (after a job that failed) has another digest.
+
+    Args:
+        pipeline: The pipeline's name; underscores become hyphens, for SageMaker's sake.
+        dataset: The dataset id.
+        kind: What the job does.
+        parts: What the job depends on: data version, options, code version.
+        attempt: 1, or one more for each earlier job of the same parts that failed or was stopped.
+    """
+    digest = hashlib.sha256("\0".join([dataset, *parts, str(attempt)]).encode()).hexdigest()[:DIGEST_LENGTH]
+    head = pipeline.replace("_", "-")
+    tail = f"{kind.value}-{digest}"
+    room = MAX_NAME_LENGTH - len(head) - len(tail) - 2
+    return f"{head}-{dataset[:room].rstrip('-')}-{tail}"
+
+
+def next_attempt(jobs: Jobs, names: Iterable[str], kind: JobKind) -> tuple[str, JobState | None]:
+    """The first name that is free or whose job may be adopted, with that job's state.
+
+    A job that is pending, running or completed is adopted; one that failed or was stopped is left behind, since
+    SageMaker never lets a name be used twice.
+
+    Raises:
+        OptiflowError: every name is taken by a failed job.
+    """
+    for name in names:
+        state = jobs.describe(name, kind)
+        if state is None or state.status not in (JobStatus.FAILED, JobStatus.STOPPED, JobStatus.STOPPING):
+            return name, state
+    raise OptiflowError(f"{MAX_ATTEMPTS} jobs of the same data and options have failed; mend the data or the options.")

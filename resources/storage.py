@@ -1,0 +1,153 @@
+"""The storage resource: the one place that knows where bytes lie and how they are put in place.
+
+Keys are relative to the storage's root and use `/`. `uploads/` belongs to the user and is only ever read (the CLI's
+`upload` is the user); everything of ours lies under `lake/`. Only `file://` here; other schemes have a class of
+their own with the same methods.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import dagster as dg
+import polars as pl
+
+from optiflow.errors import TransientError, UserError
+
+UPLOADS = "uploads"
+LAKE = "lake"
+TEMPORARY_PREFIX = ".tmp-"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object of a listing. `modified_ns` is nanoseconds since 1970; `etag` changes with every write."""
+
+    key: str
+    size: int
+    modified_ns: int
+    etag: str
+
+
+class Storage(dg.ConfigurableResource):
+    """Files below one root, written to a temporary name first and then put in place.
+
+    A reader sees the old object or the new one, never a part; a failed write leaves the old one.
+    """
+
+    uri: str
+
+    @property
+    def root(self) -> Path:
+        """The root as a local folder."""
+        return Path(unquote(urlparse(self.uri).path))
+
+    def path(self, key: str) -> Path:
+        """The local path of a key.
+
+        Raises:
+            UserError: the key leads out of the storage.
+        """
+        if key.startswith("/") or ".." in key.split("/"):
+            raise UserError(f"{key!r} leads out of the storage: use a plain relative name.")
+        return self.root / key
+
+    def uri_for(self, key: str) -> str:
+        """The object's address, for other programs."""
+        return self.path(key).absolute().as_uri()
+
+    def exists(self, key: str) -> bool:
+        """Whether an object has this key."""
+        return self.path(key).is_file()
+
+    def size(self, key: str) -> int:
+        """The object's size in bytes."""
+        return self.path(key).stat().st_size
+
+    def read_bytes(self, key: str) -> bytes:
+        """The object's bytes.
+
+        Raises:
+            FileNotFoundError: no object has this key.
+        """
+        return self.path(key).read_bytes()
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects directly below `prefix`, in no order; nothing for a prefix that does not exist.
+
+        `modified_ns` is the change time (ctime): unlike the modification time it also moves when a file is copied
+        with its old time kept, or moved in from elsewhere, so that nothing arrives in the past of a cursor.
+        """
+        try:
+            entries = os.scandir(self.path(prefix))
+        except FileNotFoundError:
+            return
+        with entries:
+            for entry in entries:
+                try:
+                    stat = entry.stat()
+                    if not entry.is_file() or entry.name.startswith("."):
+                        continue
+                except FileNotFoundError:  # deleted since the listing began
+                    continue
+                etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
+                yield StoredObject(f"{prefix}/{entry.name}", stat.st_size, stat.st_ctime_ns, etag)
+
+    @contextlib.contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """The object as a local file, for programs that need a path; not to be written to."""
+        yield self.path(key)
+
+    @contextlib.contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """A temporary local path whose content becomes the object when the block ends without an error.
+
+        Raises:
+            TransientError: the disk is full; nothing was put in place.
+        """
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+        try:
+            yield temporary
+            temporary.replace(target)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise TransientError(
+                    f"No space left while writing {self.uri_for(key)}: free some space, then run again. "
+                    "Nothing half-written was left and the upload is untouched."
+                ) from error
+            raise
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        """Put bytes in place."""
+        with self.writing(key) as path:
+            path.write_bytes(data)
+
+    def put_file(self, key: str, source: Path) -> None:
+        """Put a copy of a local file in place."""
+        with self.writing(key) as path:
+            shutil.copyfile(source, path)
+
+    def scan_parquet(self, key: str) -> pl.LazyFrame:
+        """A Parquet object as a lazy frame.
+
+        Raises:
+            FileNotFoundError: no object has this key.
+        """
+        if not self.exists(key):
+            raise FileNotFoundError(self.uri_for(key))
+        return pl.scan_parquet(self.path(key))
+
+    def write_parquet(self, key: str, frame: pl.DataFrame | pl.LazyFrame) -> None:
+        """Put a frame in place as Parquet (zstd); a lazy frame is streamed."""
+        with self.writing(key) as path:
+            frame.lazy().sink_parquet(path, compression="zstd", mkdir=False)
