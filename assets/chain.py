@@ -1,0 +1,59 @@
+"""What the assets of one pipeline have in common: keys, group, owners, partitions, and the revision they work on.
+
+What belongs here: the frame of the chain. The links are in `tables`, `models` and `results`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from optiflow.pipelines.spec import Pipeline
+from resources.catalog import Catalog
+from resources.catalog.records import DatasetRecord
+from resources.revision import pinned
+
+OWNERS = ["team:optiflow"]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One pipeline's chain: upload → enriched → train, test, actuals → … → report, partitioned by dataset."""
+
+    pipeline: Pipeline
+    partitions: dg.DynamicPartitionsDefinition
+
+    def key(self, name: str) -> dg.AssetKey:
+        """The key of one of the chain's assets."""
+        return dg.AssetKey([self.pipeline.name, name])
+
+    def record(self, context: dg.AssetExecutionContext, catalog: Catalog) -> DatasetRecord:
+        """The revision of the dataset that this run works on."""
+        return pinned(context.instance, context.run_id, catalog, self.pipeline.name, context.partition_key)
+
+    def spec(self, name: str, kinds: set[str]) -> dict[str, Any]:
+        """The arguments of `@dg.asset` that all links share."""
+        return {
+            "key": self.key(name),
+            "partitions_def": self.partitions,
+            "group_name": self.pipeline.name,
+            "owners": OWNERS,
+            "kinds": kinds,
+        }
+
+    def out(self, name: str, description: str, metadata: Mapping[str, Any] | None = None) -> dg.AssetOut:
+        """One table of an asset that makes several."""
+        return dg.AssetOut(
+            key=self.key(name),
+            description=description,
+            owners=OWNERS,
+            kinds={"polars", "parquet"},
+            metadata=metadata,
+        )
+
+
+def columns(described: Mapping[str, tuple[str, str]]) -> dict[str, dg.TableSchema]:
+    """Column-level metadata of an asset whose columns are known beforehand: name → (type, description)."""
+    table = [dg.TableColumn(name, dtype, description) for name, (dtype, description) in described.items()]
+    return {"dagster/column_schema": dg.TableSchema(table)}

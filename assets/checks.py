@@ -1,0 +1,105 @@
+"""Asset checks: what must hold between the tables of a chain, proved on what was written.
+
+What belongs here: which facts are checked when, and what a fault leads to. What does not: counting faults
+(`optiflow.table_checks`).
+"""
+
+from collections.abc import Callable
+
+import dagster as dg
+import polars as pl
+
+from assets.chain import Chain
+from optiflow.enrichment import future_violations
+from optiflow.report.model import report_from_json
+from optiflow.table_checks import Faults, balance_faults, split_faults, time_overlap, upload_faults
+from resources.catalog import Catalog
+from resources.catalog.records import DatasetRecord
+from resources.fred import FredResource
+from resources.revision import pinned
+from resources.storage import Storage
+
+PARTITION_TAG = "dagster/partition"
+SHOWN_VIOLATIONS = 5
+
+
+def chain_checks(chain: Chain) -> list[dg.AssetChecksDefinition]:
+    """Every check of one pipeline. Those that guard the numbers stop the run; a weak model only warns."""
+
+    def guards(asset: str, reads: tuple[str, ...] = ()) -> Callable[..., dg.AssetChecksDefinition]:
+        return dg.asset_check(
+            asset=chain.key(asset),
+            additional_deps=[chain.key(name) for name in reads],
+            blocking=True,
+        )
+
+    def record_of(context: dg.AssetCheckExecutionContext, catalog: Catalog) -> DatasetRecord:
+        # Checks with partitions of their own are a preview in Dagster 1.13; the run knows its partition.
+        dataset = context.run.tags[PARTITION_TAG]
+        return pinned(context.instance, context.run.run_id, catalog, chain.pipeline.name, dataset)
+
+    @guards("upload")
+    def schema(context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog) -> dg.AssetCheckResult:
+        """Dates are dates, targets are finite numbers, row numbers are unique, none of them is missing."""
+        record = record_of(context, catalog)
+        table = storage.scan_parquet(record.key("upload"))
+        return _none(upload_faults(table, str(record.options.target), str(record.options.date_column)))
+
+    @guards("enriched", ("upload",))
+    def row_balance(context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog) -> dg.AssetCheckResult:
+        """Enrichment neither loses a row nor makes one up, and no row is both accepted and rejected."""
+        record = record_of(context, catalog)
+        return _none(balance_faults(*_tables(storage, record, "upload", "rejected", "enriched")))
+
+    @guards("enriched")
+    def no_future_value(
+        context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog, fred: FredResource
+    ) -> dg.AssetCheckResult:
+        """Every FRED value is the newest one that was published by the row's date."""
+        record = record_of(context, catalog)
+        if not record.options.fred_series:
+            return dg.AssetCheckResult(passed=True, metadata={"series": 0})
+        series = pl.concat([fred.observations(series_id) for series_id in record.options.fred_series])
+        wrong = future_violations(
+            storage.scan_parquet(record.key("enriched")), series, str(record.options.date_column)
+        )
+        shown = dg.MetadataValue.md(f"```\n{wrong.head(SHOWN_VIOLATIONS)}\n```")
+        return dg.AssetCheckResult(
+            passed=wrong.is_empty(), metadata={"wrong_values": wrong.height, "examples": shown}
+        )
+
+    @guards("actuals", ("enriched", "train", "test"))
+    def split_disjoint(
+        context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog
+    ) -> dg.AssetCheckResult:
+        """Every row is in exactly one set, the target is kept from the test rows, and time runs forward."""
+        record = record_of(context, catalog)
+        enriched, train, test, actuals = _tables(storage, record, "enriched", "train", "test", "actuals")
+        faults = split_faults(enriched, train, test, actuals, str(record.options.target))
+        if record.options.split.strategy == "time":
+            faults["train_rows_after_test_began"] = time_overlap(train, test, str(record.options.date_column))
+        return _none(faults)
+
+    @dg.asset_check(asset=chain.key(chain.pipeline.report))
+    def skill_above_baseline(
+        context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog
+    ) -> dg.AssetCheckResult:
+        """The model's squared error is below that of the best naive baseline."""
+        key = record_of(context, catalog).key(chain.pipeline.report, "/report.json")
+        report = report_from_json(storage.read_bytes(key).decode())
+        return dg.AssetCheckResult(
+            passed=report.skill is not None and report.skill > 0,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=report.verdict,
+            metadata={"skill": report.skill, "baseline": report.best_baseline},
+        )
+
+    return [schema, row_balance, no_future_value, split_disjoint, skill_above_baseline]
+
+
+def _tables(storage: Storage, record: DatasetRecord, *assets: str) -> list[pl.LazyFrame]:
+    return [storage.scan_parquet(record.key(asset)) for asset in assets]
+
+
+def _none(faults: Faults) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=not any(faults.values()), metadata=dict(faults))

@@ -1,0 +1,157 @@
+"""The first part of the chain: upload, enriched, and the hold-out split.
+
+What belongs here: assets that are tables made from uploads. What does not: anything that trains or predicts.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from assets.chain import Chain, columns
+from assets.failures import plain_failures
+from assets.fred import KEY as OBSERVATIONS
+from assets.fred import register_series
+from optiflow.enrichment import enrich, series_coverage
+from optiflow.fred.calendar import asof_calendar
+from optiflow.fred.series import SERIES_SCHEMA
+from optiflow.options import merge_options
+from optiflow.split import ROW, split_rows
+from optiflow.upload import read_upload
+from resources.catalog import Catalog
+from resources.catalog.records import DatasetRecord, revision_of
+from resources.fred import FredResource
+from resources.landing import ensure_unchanged, find_upload, read_options, sha256_of
+from resources.lake import table_metadata
+from resources.revision import pin
+from resources.storage import Storage
+
+ROW_DESCRIPTION = "Number of the row in the uploaded file, the header being row 1"
+
+
+class UploadConfig(dg.Config):
+    """Options for this run alone, laid over those of the file's own options file."""
+
+    options: dict[str, Any] = {}
+
+
+def upload_asset(chain: Chain) -> dg.AssetsDefinition:
+    """The newest file of a dataset, typed and validated."""
+    pipeline = chain.pipeline
+
+    @dg.asset(
+        **chain.spec("upload", kinds={"polars", "parquet"}),
+        description="The newest file of this dataset in the landing folder, typed and validated. Rows that are not "
+        "valid are kept apart with their row number, column and reason.",
+        metadata=columns({ROW: ("Int64", ROW_DESCRIPTION)}),
+    )
+    @plain_failures
+    def upload(
+        context: dg.AssetExecutionContext, config: UploadConfig, storage: Storage, catalog: Catalog
+    ) -> pl.DataFrame:
+        file = find_upload(storage, pipeline.name, context.partition_key)
+        layers = (pipeline.default_options, read_options(storage, file), config.options)
+        options = merge_options(*layers, where=f"options of {file.name}")
+        pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
+        with storage.local_copy(file.table.key) as path:
+            version = sha256_of(path)
+            table = read_upload(path, file.name, options, pipeline.schema_for)
+        ensure_unchanged(storage, pipeline.name, file)
+        options = options.model_copy(update={"target": table.target, "date_column": table.date_column})
+        record = DatasetRecord(
+            pipeline=pipeline.name,
+            dataset=context.partition_key,
+            revision=revision_of(version, options),
+            version=version,
+            file_name=file.name,
+            size=file.table.size,
+            options=options,
+            created_at=datetime.now(UTC),
+        )
+        storage.write_parquet(record.key("rejected"), table.rejected)
+        catalog.open().put_dataset(record)
+        pin(context.instance, context.run_id, record)
+        context.add_output_metadata(
+            {
+                "file": file.name,
+                "rows_in": table.rows_in,
+                "rejected_rows": table.rows_in - table.accepted.height,
+                "rejected": table_metadata(storage, record.key("rejected"))["preview"],
+                "options": dg.MetadataValue.json(options.model_dump(mode="json")),
+                "date_formats": dg.MetadataValue.json(table.date_formats),
+                "revision": record.revision,
+            }
+        )
+        context.set_data_version(chain.key("upload"), dg.DataVersion(version))
+        return table.accepted
+
+    return upload
+
+
+def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
+    """The upload with the FRED values that were known on each order's date."""
+
+    @dg.asset(
+        **chain.spec("enriched", kinds={"polars", "parquet"}),
+        deps=[dg.AssetDep(OBSERVATIONS, partition_mapping=dg.AllPartitionMapping())],
+        ins={"upload": dg.AssetIn(chain.key("upload"))},
+        description="The upload with one column per FRED series: the newest value published by the row's date.",
+        metadata=columns({ROW: ("Int64", ROW_DESCRIPTION)}),
+    )
+    @plain_failures
+    def enriched(
+        context: dg.AssetExecutionContext, upload: pl.LazyFrame, fred: FredResource, catalog: Catalog
+    ) -> pl.LazyFrame:
+        record = chain.record(context, catalog)
+        day = record.options.date_column
+        assert day is not None
+        tables = [fred.observations(series_id) for series_id in record.options.fred_series]
+        register_series(context.instance, record.options.fred_series)
+        series = pl.concat(tables) if tables else pl.DataFrame(schema=SERIES_SCHEMA)
+        dates = upload.select(pl.col(day).cast(pl.Date)).collect()[day]
+        coverage = series_coverage(series, dates)
+        vintages = series.group_by("series_id").agg(pl.col("vintage").first())
+        context.add_output_metadata(
+            {
+                "dates": f"{dates.min()} to {dates.max()}",
+                "fred_series": dg.MetadataValue.json(dict(vintages.iter_rows())),
+                "rows_before_first_value": dg.MetadataValue.json({k: v.rows_before for k, v in coverage.items()}),
+                "rows_after_last_value": dg.MetadataValue.json({k: v.rows_stale for k, v in coverage.items()}),
+            }
+        )
+        return enrich(upload, asof_calendar(series, dates.min(), dates.max()), day)
+
+    return enriched
+
+
+def split_assets(chain: Chain) -> dg.AssetsDefinition:
+    """Training rows, test rows without the target, and the target that was kept from them."""
+
+    @dg.multi_asset(
+        name=f"{chain.pipeline.name}__split",
+        outs={
+            "train": chain.out("train", "Rows that the model learns from, target included."),
+            "test": chain.out("test", "Held-out rows without the target: what the model is asked to predict."),
+            "actuals": chain.out(
+                "actuals",
+                "The target of the held-out rows (real y), by row number.",
+                columns({ROW: ("Int64", ROW_DESCRIPTION), "actual": ("Float64", "The target, as uploaded")}),
+            ),
+        },
+        ins={"enriched": dg.AssetIn(chain.key("enriched"))},
+        partitions_def=chain.partitions,
+        group_name=chain.pipeline.name,
+    )
+    @plain_failures
+    def split(
+        context: dg.AssetExecutionContext, enriched: pl.LazyFrame, catalog: Catalog
+    ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        options = chain.record(context, catalog).options
+        assert options.target is not None
+        assert options.date_column is not None
+        train, test = split_rows(enriched.collect(), options.date_column, options.split)
+        actuals = test.select(ROW, actual=pl.col(options.target).cast(pl.Float64))
+        return train, test.drop(options.target), actuals
+
+    return split

@@ -1,0 +1,66 @@
+"""Facts that must hold between the tables of a chain, as pure functions that count what is wrong.
+
+What belongs here: counting faults. What does not: rules on single cells of uploads (`upload`), and what a fault
+leads to (`assets.checks`). Proof that no value is from the future is in `enrichment`.
+"""
+
+import polars as pl
+
+from optiflow.split import ROW
+
+Faults = dict[str, int]
+
+
+def upload_faults(table: pl.LazyFrame, target: str, date_column: str) -> Faults:
+    """Rows whose number occurs twice, whose date or target is missing, or whose target is not finite.
+
+    Raises:
+        polars.exceptions.PolarsError: a column is missing or holds no dates or no numbers.
+    """
+    return _counts(
+        table.select(
+            duplicate_rows=pl.len() - pl.col(ROW).n_unique(),
+            missing_dates=pl.col(date_column).dt.year().is_null().sum(),
+            missing_targets=pl.col(target).is_null().sum(),
+            infinite_targets=(~pl.col(target).cast(pl.Float64).is_finite()).sum(),
+        )
+    )
+
+
+def balance_faults(uploaded: pl.LazyFrame, rejected: pl.LazyFrame, enriched: pl.LazyFrame) -> Faults:
+    """Rows that enrichment lost, made up or doubled, and rows both accepted and rejected."""
+    before, after = _rows(uploaded), _rows(enriched)
+    return {
+        "lost_rows": len(set(before) - set(after)),
+        "invented_rows": len(set(after) - set(before)),
+        "doubled_rows": len(after) - after.n_unique(),
+        "accepted_and_rejected": len(set(before) & set(_rows(rejected))),
+    }
+
+
+def split_faults(
+    enriched: pl.LazyFrame, train: pl.LazyFrame, test: pl.LazyFrame, actuals: pl.LazyFrame, target: str
+) -> Faults:
+    """Rows in both sets or in none, held-out rows without their actual value, and the target where it must not be."""
+    everything, learned, held_out, answers = _rows(enriched), _rows(train), _rows(test), _rows(actuals)
+    return {
+        "rows_in_both": len(set(learned) & set(held_out)),
+        "rows_in_neither": len(set(everything) - set(learned) - set(held_out)),
+        "surplus_rows": len(learned) + len(held_out) - len(everything),
+        "rows_without_actual": len(set(held_out) ^ set(answers)),
+        "target_in_test": int(target in test.collect_schema()),
+    }
+
+
+def time_overlap(train: pl.LazyFrame, test: pl.LazyFrame, date_column: str) -> int:
+    """Training rows that are newer than the oldest held-out row: 0 for a split by time."""
+    first = test.select(pl.col(date_column).min()).collect().item()
+    return train.select((pl.col(date_column) > first).sum()).collect().item()
+
+
+def _rows(table: pl.LazyFrame) -> pl.Series:
+    return table.select(ROW).collect().to_series()
+
+
+def _counts(table: pl.LazyFrame) -> Faults:
+    return {name: int(value or 0) for name, value in table.collect().row(0, named=True).items()}
