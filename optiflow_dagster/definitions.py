@@ -1,0 +1,69 @@
+"""The code location's entry point, for `workspace.yaml` and for `dg`.
+
+Nothing is read from the network or the disk here, and no variable decides which assets exist.
+"""
+
+import dagster as dg
+
+from assets.fred import observations_asset
+from assets.orders import orders_definitions
+from optiflow.pipelines import PIPELINES
+from optiflow_dagster.jobs import fred_job, pipeline_jobs
+from optiflow_dagster.partitions import DATASETS, SERIES
+from optiflow_dagster.schedules import fred_schedule, retraining_schedule
+from optiflow_dagster.sensors.external_jobs import external_jobs_sensor
+from optiflow_dagster.sensors.run_failure import run_failure_sensor
+from optiflow_dagster.sensors.uploads import uploads_sensor
+from resources.catalog import Catalog
+from resources.fred import FredResource
+from resources.jobs.local import LocalJobs
+from resources.lake import LakeIOManager
+from resources.settings import Settings, load_settings
+from resources.storage import Storage
+
+
+def build_resources(settings: Settings) -> dict[str, object]:
+    """The resources that assets and sensors ask for, by name."""
+    storage = Storage(uri=settings.storage_uri)
+    catalog = Catalog(url=settings.catalog_address.get_secret_value())
+    return {
+        "storage": storage,
+        "catalog": catalog,
+        "io_manager": LakeIOManager(storage=storage, catalog=catalog),
+        "fred": FredResource(
+            api_key=settings.fred_api_key.get_secret_value() if settings.fred_api_key else None,
+            url=settings.fred_url,
+            storage=storage,
+        ),
+        "jobs": LocalJobs(root=str(settings.jobs_dir), max_parallel=settings.max_parallel_jobs),
+    }
+
+
+def build_definitions(settings: Settings, **resource_overrides: object) -> dg.Definitions:
+    """A fresh `Definitions`; `resource_overrides` replace resources by name, so that callers swap parts."""
+    jobs = {name: pipeline_jobs(pipeline) for name, pipeline in PIPELINES.items()}
+    refresh = fred_job()
+    own = dg.Definitions(
+        assets=[observations_asset(SERIES)],
+        jobs=[refresh, *(job for parts in jobs.values() for job in parts.all())],
+        schedules=[
+            fred_schedule(refresh),
+            *(retraining_schedule(pipeline, jobs[name]) for name, pipeline in PIPELINES.items()),
+        ],
+        sensors=[
+            uploads_sensor(jobs, settings.upload_settle_seconds),
+            external_jobs_sensor(jobs.values()),
+            run_failure_sensor(settings.alert_url),
+        ],
+        resources={**build_resources(settings), **resource_overrides},
+        # Steps of one run follow one another and the heavy work is in jobs of its own: a process a step would only
+        # add seconds of imports.
+        executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(own, orders_definitions(DATASETS["orders"]))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    return build_definitions(load_settings())

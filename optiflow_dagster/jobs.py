@@ -1,0 +1,64 @@
+"""Jobs per pipeline: the whole chain in one run, and its three parts for the flow that sensors drive.
+
+A part ends where an external job was submitted, so that no run slot is held while it works; `external_jobs_sensor`
+starts the next part when the job has ended.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from optiflow.pipelines.spec import Pipeline
+from optiflow_dagster.partitions import DATASETS, SERIES
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+
+DATASET_TAG = "optiflow/dataset"
+"""On every run of a chain: `<pipeline>/<dataset>`. `dagster.yaml` lets one run at a time work on a dataset."""
+
+
+@dataclass(frozen=True)
+class PipelineJobs:
+    """The jobs of one pipeline."""
+
+    training: "AssetJob"
+    prediction: "AssetJob"
+    report: "AssetJob"
+    whole: "AssetJob"
+
+    def all(self) -> "list[AssetJob]":
+        """All four."""
+        return [self.training, self.prediction, self.report, self.whole]
+
+
+def pipeline_jobs(pipeline: Pipeline) -> PipelineJobs:
+    """The four jobs of a pipeline's chain."""
+    name = pipeline.name
+
+    def job(suffix: str, description: str, *assets: str) -> "AssetJob":
+        selection = dg.AssetSelection.assets(*([name, asset] for asset in assets))
+        return dg.define_asset_job(
+            f"{name}_{suffix}", selection, description=description, partitions_def=DATASETS[name]
+        )
+
+    first = ("upload", "enriched", "train", "test", "actuals", "training_job")
+    second = ("model", "prediction_job")
+    third = ("predictions", pipeline.report)
+    return PipelineJobs(
+        training=job("training_job", "From the uploaded file to a submitted training job.", *first),
+        prediction=job("prediction_job", "From a finished training job to a submitted prediction job.", *second),
+        report=job("report_job", "From a finished prediction job to the report.", *third),
+        whole=job("job", "The whole chain in one run, waiting for its jobs. For backfills.", *first, *second, *third),
+    )
+
+
+def fred_job() -> "AssetJob":
+    """Refreshes FRED series."""
+    return dg.define_asset_job(
+        "fred_job",
+        dg.AssetSelection.assets(["fred", "observations"]),
+        description="Fetches FRED series anew.",
+        partitions_def=SERIES,
+    )

@@ -1,0 +1,12 @@
+"""Partitions: one dynamic set of dataset ids a pipeline, and one of FRED series."""
+
+import dagster as dg
+
+from assets.fred import SERIES_PARTITIONS
+from optiflow.pipelines import PIPELINES
+
+DATASETS = {name: dg.DynamicPartitionsDefinition(name=f"optiflow_{name}") for name in PIPELINES}
+"""Per pipeline; a partition key is a dataset id."""
+
+SERIES = dg.DynamicPartitionsDefinition(name=SERIES_PARTITIONS)
+"""A partition key is a FRED series id."""

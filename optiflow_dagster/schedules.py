@@ -1,0 +1,69 @@
+"""Schedules: FRED daily, retraining weekly."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from optiflow.pipelines.spec import Pipeline
+from optiflow_dagster.jobs import DATASET_TAG, PipelineJobs
+from optiflow_dagster.partitions import DATASETS, SERIES
+from resources.landing import find_upload
+from optiflow.errors import UserError
+from resources.storage import Storage
+
+if TYPE_CHECKING:
+    from optiflow_dagster.jobs import AssetJob
+
+DAILY = "30 6 * * *"
+WEEKLY = "0 5 * * 1"
+
+
+def fred_schedule(job: "AssetJob") -> dg.ScheduleDefinition:
+    """Every day, every series that some dataset uses."""
+
+    @dg.schedule(job=job, cron_schedule=DAILY, default_status=dg.DefaultScheduleStatus.RUNNING)
+    def fred_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """Fetches every FRED series that a dataset uses, daily."""
+        series = context.instance.get_dynamic_partitions(str(SERIES.name))
+        if not series:
+            yield dg.SkipReason("No dataset uses a FRED series yet.")
+        for series_id in series:
+            yield dg.RunRequest(run_key=f"{series_id}@{_day(context)}", partition_key=series_id)
+
+    return fred_schedule
+
+
+def retraining_schedule(pipeline: Pipeline, jobs: PipelineJobs) -> dg.ScheduleDefinition:
+    """Every week, every dataset whose file is still in the landing folder."""
+    partitions = DATASETS[pipeline.name]
+
+    @dg.schedule(
+        name=f"{pipeline.name}_retraining_schedule",
+        job=jobs.training,
+        cron_schedule=WEEKLY,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Trains every live dataset again with the newest FRED figures, weekly. Where nothing has changed "
+        "the existing model is kept and nothing is paid for.",
+    )
+    def retraining(context: dg.ScheduleEvaluationContext, storage: Storage) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        live = [d for d in context.instance.get_dynamic_partitions(str(partitions.name)) if _is_live(storage, pipeline, d)]
+        if not live:
+            yield dg.SkipReason(f"No dataset of {pipeline.name} has a file in its landing folder.")
+        for dataset in live:
+            tags = {DATASET_TAG: f"{pipeline.name}/{dataset}"}
+            yield dg.RunRequest(run_key=f"{dataset}@{_day(context)}", partition_key=dataset, tags=tags)
+
+    return retraining
+
+
+def _is_live(storage: Storage, pipeline: Pipeline, dataset: str) -> bool:
+    try:
+        find_upload(storage, pipeline.name, dataset)
+    except UserError:
+        return False
+    return True
+
+
+def _day(context: dg.ScheduleEvaluationContext) -> str:
+    return context.scheduled_execution_time.date().isoformat()

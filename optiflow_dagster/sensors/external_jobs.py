@@ -1,0 +1,81 @@
+"""`external_jobs_sensor`: when an external job has ended, the next part of its chain begins."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from optiflow.errors import TransientError
+from optiflow_dagster.jobs import DATASET_TAG, PipelineJobs
+from optiflow_dagster.sensors.external_jobs_decision import RunState, choose_follow_ups
+from resources.catalog import Catalog
+from resources.catalog.records import JobRecord
+from resources.jobs.contract import JobKind, Jobs, JobState, JobStatus
+from resources.revision import REVISION_TAG
+
+INTERVAL_SECONDS = 5
+NEXT_PART = {JobKind.TRAINING: "prediction_job", JobKind.TRANSFORM: "report_job"}
+WILL_RETRY_TAG = "dagster/will_retry"
+
+
+def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefinition:
+    """One sensor for the jobs of all pipelines."""
+
+    @dg.sensor(
+        jobs=[job for pipeline in pipelines for job in (pipeline.prediction, pipeline.report)],
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def external_jobs_sensor(
+        context: dg.SensorEvaluationContext, catalog: Catalog, jobs: dg.ResourceParam[Jobs]
+    ) -> dg.SensorResult | dg.SkipReason:
+        """Watches training and prediction jobs; a finished or failed one starts the next part of its chain."""
+        store = catalog.open()
+        waiting = store.open_jobs()
+        if not waiting:
+            return dg.SkipReason("No job is running.")
+        try:
+            active = {state.name: state for state in jobs.list_active()}
+            decision = choose_follow_ups(
+                waiting, active, lambda job: _describe(jobs, job), lambda run: _run_state(context.instance, run)
+            )
+        except (OSError, TransientError) as error:
+            return dg.SkipReason(f"Cannot ask for jobs: {error}")
+        for state in decision.updates:
+            store.update_job(state)
+        store.mark_followed_up(job.name for job in decision.superseded)
+        return dg.SensorResult(
+            run_requests=[_request(job) for job in decision.follow_up],
+            skip_reason=None if decision.follow_up else f"{decision.waiting} job(s) still running.",
+        )
+
+    return external_jobs_sensor
+
+
+def _describe(jobs: Jobs, job: JobRecord) -> JobState:
+    state = jobs.describe(job.name, job.kind)
+    if state is not None:
+        return state
+    reason = "the job is unknown where it was submitted: its folder was deleted, or it is another account or region"
+    return JobState(
+        job.name, job.kind, JobStatus.FAILED, job.created_at, ended_at=datetime.now(UTC), failure_reason=reason
+    )
+
+
+def _run_state(instance: dg.DagsterInstance, run_id: str) -> RunState:
+    run = instance.get_run_by_id(run_id)
+    if run is None:
+        return "ended"
+    if not run.is_finished:
+        return "active"
+    return "retrying" if run.is_failure and run.tags.get(WILL_RETRY_TAG) == "true" else "ended"
+
+
+def _request(job: JobRecord) -> dg.RunRequest:
+    # The run key makes it one run a job, also when the tick is repeated after a crash.
+    return dg.RunRequest(
+        run_key=f"{job.name}/{job.round}",
+        job_name=f"{job.pipeline}_{NEXT_PART[job.kind]}",
+        partition_key=job.dataset,
+        tags={DATASET_TAG: f"{job.pipeline}/{job.dataset}", REVISION_TAG: job.revision},
+    )

@@ -1,0 +1,84 @@
+"""`uploads_sensor`: a file in a landing folder becomes a run of its pipeline's first part."""
+
+import time
+from collections.abc import Mapping
+
+import dagster as dg
+
+from optiflow.dataset_id import dataset_id
+from optiflow.errors import UserError
+from optiflow.pipelines import PIPELINES
+from optiflow_dagster.jobs import DATASET_TAG, PipelineJobs
+from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.uploads_decision import Decision, Position, choose_uploads, read_cursor, write_cursor
+from resources.landing import LandedFile, landing_prefix, pair_files
+from resources.storage import Storage
+
+INTERVAL_SECONDS = 5
+FILES_A_TICK = 100
+
+
+def uploads_sensor(jobs: Mapping[str, PipelineJobs], settle_seconds: float) -> dg.SensorDefinition:
+    """One sensor for the landing folders of all pipelines."""
+
+    @dg.sensor(
+        jobs=[pipeline.training for pipeline in jobs.values()],
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def uploads_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
+        """Watches uploads/<pipeline>/ and starts a run for every new or changed file, once it is complete."""
+        positions = read_cursor(context.cursor)
+        decisions: dict[str, Decision] = {}
+        for name in jobs:
+            try:
+                files = pair_files(storage.list(landing_prefix(name)))
+            except OSError as error:
+                # An unreadable folder is not an empty one: nothing moves until it can be read.
+                return dg.SkipReason(f"Cannot list {storage.uri_for(landing_prefix(name))}: {error.strerror}.")
+            decisions[name] = choose_uploads(
+                files,
+                positions.get(name, Position()),
+                now_ns=time.time_ns(),
+                settle_ns=int(settle_seconds * 1e9),
+                limit=FILES_A_TICK,
+            )
+        return _result(context, decisions)
+
+    return uploads_sensor
+
+
+def _result(context: dg.SensorEvaluationContext, decisions: Mapping[str, Decision]) -> dg.SensorResult:
+    requests: list[dg.RunRequest] = []
+    partitions: list[dg.AddDynamicPartitionsRequest] = []
+    notes: list[str] = []
+    for name, decision in decisions.items():
+        ids: list[str] = []
+        for file in decision.take:
+            try:
+                dataset = dataset_id(file.name)
+            except UserError as error:
+                context.log.warning(str(error))
+                notes.append(str(error))
+                continue
+            ids.append(dataset)
+            requests.append(_request(name, dataset, file))
+        partitions += [DATASETS[name].build_add_request(sorted(set(ids)))] if ids else []
+        notes += [f"{file.name} is empty or still being written." for file in decision.waiting[:10]]
+        notes += [f"{decision.more} more files wait for the next tick."] if decision.more else []
+    return dg.SensorResult(
+        run_requests=requests,
+        dynamic_partitions_requests=partitions,
+        cursor=write_cursor({name: decision.position for name, decision in decisions.items()}),
+        skip_reason=None if requests else " ".join(notes) or f"No new file for {', '.join(PIPELINES)}.",
+    )
+
+
+def _request(pipeline: str, dataset: str, file: LandedFile) -> dg.RunRequest:
+    # With the time of the change, so that putting back an earlier version of a file starts a run again.
+    return dg.RunRequest(
+        run_key=f"{pipeline}/{file.name}@{file.etag}@{file.changed_ns}",
+        job_name=f"{pipeline}_training_job",
+        partition_key=dataset,
+        tags={DATASET_TAG: f"{pipeline}/{dataset}"},
+    )
