@@ -3,7 +3,7 @@
 What belongs here: the frame of the chain. The links are in `tables`, `models` and `results`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +32,15 @@ class Chain:
         """The revision of the dataset that this run works on."""
         return pinned(context.instance, context.run_id, catalog, self.pipeline.name, context.partition_key)
 
-    def spec(self, name: str, kinds: set[str]) -> dict[str, Any]:
-        """The arguments of `@dg.asset` that all links share."""
-        return {
-            "key": self.key(name),
-            "partitions_def": self.partitions,
-            "group_name": self.pipeline.name,
-            "owners": OWNERS,
-            "kinds": kinds,
-        }
+    def asset(self, name: str, **arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+        """`@dg.asset` with all that the chain's links share; `arguments` are its others."""
+        return dg.asset(
+            key=self.key(name),
+            partitions_def=self.partitions,
+            group_name=self.pipeline.name,
+            owners=OWNERS,
+            **arguments,
+        )
 
     def out(self, name: str, description: str, metadata: Mapping[str, Any] | None = None) -> dg.AssetOut:
         """One table of an asset that makes several."""

@@ -15,7 +15,6 @@ from optiflow.report.model import report_from_json
 from optiflow.table_checks import Faults, balance_faults, split_faults, time_overlap, upload_faults
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord
-from resources.fred import FredResource
 from resources.revision import pinned
 from resources.storage import Storage
 
@@ -53,20 +52,14 @@ def chain_checks(chain: Chain) -> list[dg.AssetChecksDefinition]:
 
     @guards("enriched")
     def no_future_value(
-        context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog, fred: FredResource
+        context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog
     ) -> dg.AssetCheckResult:
         """Every FRED value is the newest one that was published by the row's date."""
         record = record_of(context, catalog)
-        if not record.options.fred_series:
-            return dg.AssetCheckResult(passed=True, metadata={"series": 0})
-        series = pl.concat([fred.observations(series_id) for series_id in record.options.fred_series])
-        wrong = future_violations(
-            storage.scan_parquet(record.key("enriched")), series, str(record.options.date_column)
-        )
+        enriched, series = _tables(storage, record, "enriched", "series")
+        wrong = future_violations(enriched, series.collect(), str(record.options.date_column))
         shown = dg.MetadataValue.md(f"```\n{wrong.head(SHOWN_VIOLATIONS)}\n```")
-        return dg.AssetCheckResult(
-            passed=wrong.is_empty(), metadata={"wrong_values": wrong.height, "examples": shown}
-        )
+        return dg.AssetCheckResult(passed=wrong.is_empty(), metadata={"wrong_values": wrong.height, "examples": shown})
 
     @guards("actuals", ("enriched", "train", "test"))
     def split_disjoint(

@@ -42,7 +42,12 @@ def observations_asset(partitions: dg.DynamicPartitionsDefinition) -> dg.AssetsD
         table = fred.fetch(context.partition_key)
         info = fred.info(context.partition_key)
         context.add_output_metadata(
-            {"title": info.title, "frequency": info.frequency, "units": info.units, "last": str(table["observation_date"].max())}
+            {
+                "title": info.title,
+                "frequency": info.frequency,
+                "units": info.units,
+                "last": str(table["observation_date"].max()),
+            }
         )
         return table
 

@@ -37,8 +37,9 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
     """The training job's name; submits and returns."""
     pipeline = chain.pipeline
 
-    @dg.asset(
-        **chain.spec("training_job", kinds={"xgboost"}),
+    @chain.asset(
+        "training_job",
+        kinds={"xgboost"},
         ins={"train": dg.AssetIn(chain.key("train"))},
         description="The training job that was submitted for these training rows. Encoders are fitted on the rows that "
         "the trees are grown on. Equal rows, options and code find the job that exists instead of paying for another.",
@@ -87,8 +88,9 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
 def model_asset(chain: Chain) -> dg.AssetsDefinition:
     """The trained model, once its job has completed."""
 
-    @dg.asset(
-        **chain.spec("model", kinds={"xgboost"}),
+    @chain.asset(
+        "model",
+        kinds={"xgboost"},
         deps=[chain.key("training_job")],
         description="The model that the training job made: `model.tar.gz` holding `xgboost-model`, and the encoder.",
     )
@@ -123,8 +125,9 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
 def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:
     """The prediction job's name; submits and returns."""
 
-    @dg.asset(
-        **chain.spec("prediction_job", kinds={"xgboost"}),
+    @chain.asset(
+        "prediction_job",
+        kinds={"xgboost"},
         ins={"test": dg.AssetIn(chain.key("test"))},
         deps=[chain.key("model")],
         description="The batch transform that was submitted for the held-out rows, encoded as the training rows were.",

@@ -28,6 +28,7 @@ def gather_facts(
     folder = f"lake/{record.pipeline}/model/{record.dataset}/{job.name}"
     curve = json.loads(storage.read_bytes(f"{folder}/learning_curve.json"))
     left_out = json.loads(storage.read_bytes(f"{folder}/left_out.json"))
+    published = storage.scan_parquet(record.key("series")).collect()
     days = train[encoder.date_column].cast(pl.Date)
     rules = rejected.group_by("column", "reason").agg(pl.col("row").n_unique().alias("rows")).sort("column", "reason")
     return RunFacts(
@@ -43,16 +44,18 @@ def gather_facts(
         features=tuple(encoder.names),
         left_out=tuple(LeftOut(**column) for column in left_out),
         rejected=tuple(RejectedRows(**rule) for rule in rules.iter_rows(named=True)),
-        series=tuple(_series(series_id, train, test, fred) for series_id in record.options.fred_series),
+        series=tuple(_series(series_id, published, train, test, fred) for series_id in record.options.fred_series),
         unseen_categories=encoder.unseen(test),
         job=TrainingJob(job.name, _rounds(curve), best_round(curve), _frozen(curve)),
     )
 
 
-def _series(series_id: str, train: pl.DataFrame, test: pl.DataFrame, fred: FredResource) -> SeriesUsed:
+def _series(
+    series_id: str, published: pl.DataFrame, train: pl.DataFrame, test: pl.DataFrame, fred: FredResource
+) -> SeriesUsed:
     values = pl.concat([train[series_id], test[series_id]])
-    vintage = fred.observations(series_id)["vintage"].first()
-    return SeriesUsed(series_id, str(vintage), 1 - values.null_count() / len(values), fred.info(series_id).title)
+    vintage = published.filter(pl.col("series_id") == series_id)["vintage"].first()
+    return SeriesUsed(series_id, str(vintage), 1 - values.null_count() / len(values), fred.title(series_id))
 
 
 def _rounds(curve: dict[str, dict[str, list[float]]]) -> int:

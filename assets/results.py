@@ -20,7 +20,7 @@ from optiflow.errors import JobFailedError
 from optiflow.learners.xgboost import MODEL_FILE
 from optiflow.report.build import build_report
 from optiflow.report.markdown import to_markdown
-from optiflow.report.model import report_to_json
+from optiflow.report.model import Outcome, report_to_json
 from optiflow.split import ROW
 from optiflow.training import mean_contributions
 from resources.catalog import Catalog
@@ -35,8 +35,9 @@ SHOWN_METRICS = ("mse", "rmse", "mae", "wape", "mape", "bias", "r2")
 def predictions_asset(chain: Chain) -> dg.AssetsDefinition:
     """What the model says of the held-out rows."""
 
-    @dg.asset(
-        **chain.spec("predictions", kinds={"polars", "parquet"}),
+    @chain.asset(
+        "predictions",
+        kinds={"polars", "parquet"},
         deps=[chain.key("prediction_job")],
         description="One prediction per held-out row, by row number.",
         metadata=columns(
@@ -70,8 +71,9 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
     """The report: JSON for programs, HTML for people, Markdown for the UI."""
     names = ("train", "test", "actuals", "predictions")
 
-    @dg.asset(
-        **chain.spec(chain.pipeline.report, kinds={"html", "json"}),
+    @chain.asset(
+        chain.pipeline.report,
+        kinds={"html", "json"},
         ins={name: dg.AssetIn(chain.key(name)) for name in names},
         description="The model's errors on the held-out rows beside those of naive baselines, with plots.",
     )
@@ -108,8 +110,8 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         storage.write_bytes(record.key(chain.pipeline.report, "/report.html"), to_html(made, plots).encode())
         storage.write_bytes(record.key(chain.pipeline.report, "/report.md"), to_markdown(made).encode())
         storage.write_bytes(record.key(chain.pipeline.report, "/report.json"), report_to_json(made).encode())
-        better = made.skill is not None and made.skill > 0
-        stage = catalog.open().judge_model(job.name, {**made.metrics, "skill": made.skill}, champion=better)
+        scores = {**made.metrics, "skill": made.skill}
+        stage = catalog.open().judge_model(job.name, scores, champion=made.outcome is Outcome.BETTER)
         page = storage.uri_for(record.key(chain.pipeline.report, "/report.html"))
         return dg.MaterializeResult(
             metadata={

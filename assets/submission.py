@@ -103,7 +103,9 @@ def await_job(context: dg.AssetExecutionContext, chain: Chain, kind: JobKind, jo
     job = store.current_job(record.pipeline, record.dataset, record.revision, kind)
     if job is None:
         asset = "training_job" if kind is JobKind.TRAINING else "prediction_job"
-        raise UserError(f"No {kind} job was submitted for {record.dataset!r}: materialize {chain.pipeline.name}/{asset}.")
+        raise UserError(
+            f"No {kind} job was submitted for {record.dataset!r}: materialize {chain.pipeline.name}/{asset}."
+        )
     state = jobs.wait(job.name, kind, on_progress=_log_progress(context))
     store.update_job(state)
     if state.status is not JobStatus.COMPLETED:

@@ -3,17 +3,20 @@
 What belongs here: assets that are tables made from uploads. What does not: anything that trains or predicts.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from assets.chain import Chain, columns
 from assets.failures import plain_failures
 from assets.fred import KEY as OBSERVATIONS
 from assets.fred import register_series
-from optiflow.enrichment import enrich, series_coverage
+from optiflow.enrichment import SeriesCoverage, enrich, series_coverage
+from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
 from optiflow.fred.series import SERIES_SCHEMA
 from optiflow.options import merge_options
@@ -21,9 +24,10 @@ from optiflow.split import ROW, split_rows
 from optiflow.upload import read_upload
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, revision_of
-from resources.fred import FredResource
-from resources.landing import ensure_unchanged, find_upload, read_options, sha256_of
+from resources.fred import SNAPSHOT, FredResource
+from resources.fred_http import KEY_PAGE
 from resources.lake import table_metadata
+from resources.landing import ensure_unchanged, find_upload, read_options, sha256_of
 from resources.revision import pin
 from resources.storage import Storage
 
@@ -33,15 +37,16 @@ ROW_DESCRIPTION = "Number of the row in the uploaded file, the header being row 
 class UploadConfig(dg.Config):
     """Options for this run alone, laid over those of the file's own options file."""
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 def upload_asset(chain: Chain) -> dg.AssetsDefinition:
     """The newest file of a dataset, typed and validated."""
     pipeline = chain.pipeline
 
-    @dg.asset(
-        **chain.spec("upload", kinds={"polars", "parquet"}),
+    @chain.asset(
+        "upload",
+        kinds={"polars", "parquet"},
         description="The newest file of this dataset in the landing folder, typed and validated. Rows that are not "
         "valid are kept apart with their row number, column and reason.",
         metadata=columns({ROW: ("Int64", ROW_DESCRIPTION)}),
@@ -92,8 +97,9 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
 def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
     """The upload with the FRED values that were known on each order's date."""
 
-    @dg.asset(
-        **chain.spec("enriched", kinds={"polars", "parquet"}),
+    @chain.asset(
+        "enriched",
+        kinds={"polars", "parquet"},
         deps=[dg.AssetDep(OBSERVATIONS, partition_mapping=dg.AllPartitionMapping())],
         ins={"upload": dg.AssetIn(chain.key("upload"))},
         description="The upload with one column per FRED series: the newest value published by the row's date.",
@@ -101,7 +107,7 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
     )
     @plain_failures
     def enriched(
-        context: dg.AssetExecutionContext, upload: pl.LazyFrame, fred: FredResource, catalog: Catalog
+        context: dg.AssetExecutionContext, upload: pl.LazyFrame, fred: FredResource, storage: Storage, catalog: Catalog
     ) -> pl.LazyFrame:
         record = chain.record(context, catalog)
         day = record.options.date_column
@@ -111,6 +117,8 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         series = pl.concat(tables) if tables else pl.DataFrame(schema=SERIES_SCHEMA)
         dates = upload.select(pl.col(day).cast(pl.Date)).collect()[day]
         coverage = series_coverage(series, dates)
+        _refuse_outdated_snapshot(coverage, dates.len(), fred.source)
+        storage.write_parquet(record.key("series"), series)
         vintages = series.group_by("series_id").agg(pl.col("vintage").first())
         context.add_output_metadata(
             {
@@ -120,9 +128,23 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
                 "rows_after_last_value": dg.MetadataValue.json({k: v.rows_stale for k, v in coverage.items()}),
             }
         )
-        return enrich(upload, asof_calendar(series, dates.min(), dates.max()), day)
+        first, last = dates.min(), dates.max()
+        assert isinstance(first, date)
+        assert isinstance(last, date)
+        return enrich(upload, asof_calendar(series, first, last), day)
 
     return enriched
+
+
+def _refuse_outdated_snapshot(coverage: Mapping[str, SeriesCoverage], rows: int, source: str) -> None:
+    """The bundled snapshot ends years ago: it must not pass for macro data of today's orders."""
+    outdated = [series_id for series_id, covered in coverage.items() if covered.rows_stale > rows / 2]
+    if source == SNAPSHOT and outdated:
+        last = ", ".join(f"{series_id} ({coverage[series_id].last_available})" for series_id in outdated)
+        raise UserError(
+            f"The bundled FRED snapshot ends before most of these orders: {last}. Set FRED_API_KEY to fetch today's "
+            f"figures (a key is free at {KEY_PAGE}), or take the series out of fred_series."
+        )
 
 
 def split_assets(chain: Chain) -> dg.AssetsDefinition:

@@ -97,7 +97,7 @@ class FeatureEncoder:
         )
 
     def transform(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Encode rows (rows × features, Float32). A category never seen in training is no category at all."""
+        """Encode rows (one Float32 column a feature). A category never seen in training is no category at all."""
         return self._encode(_as_text(rows), {c: self._frozen_means(c) for c in self.categorical})
 
     def transform_train(self, rows: pl.DataFrame) -> pl.DataFrame:

@@ -14,29 +14,8 @@ from optiflow_dagster.schedules import fred_schedule, retraining_schedule
 from optiflow_dagster.sensors.external_jobs import external_jobs_sensor
 from optiflow_dagster.sensors.run_failure import run_failure_sensor
 from optiflow_dagster.sensors.uploads import uploads_sensor
-from resources.catalog import Catalog
-from resources.fred import FredResource
-from resources.jobs.local import LocalJobs
-from resources.lake import LakeIOManager
+from resources.adapters import Adapters
 from resources.settings import Settings, load_settings
-from resources.storage import Storage
-
-
-def build_resources(settings: Settings) -> dict[str, object]:
-    """The resources that assets and sensors ask for, by name."""
-    storage = Storage(uri=settings.storage_uri)
-    catalog = Catalog(url=settings.catalog_address.get_secret_value())
-    return {
-        "storage": storage,
-        "catalog": catalog,
-        "io_manager": LakeIOManager(storage=storage, catalog=catalog),
-        "fred": FredResource(
-            api_key=settings.fred_api_key.get_secret_value() if settings.fred_api_key else None,
-            url=settings.fred_url,
-            storage=storage,
-        ),
-        "jobs": LocalJobs(root=str(settings.jobs_dir), max_parallel=settings.max_parallel_jobs),
-    }
 
 
 def build_definitions(settings: Settings, **resource_overrides: object) -> dg.Definitions:
@@ -55,7 +34,7 @@ def build_definitions(settings: Settings, **resource_overrides: object) -> dg.De
             external_jobs_sensor(jobs.values()),
             run_failure_sensor(settings.alert_url),
         ],
-        resources={**build_resources(settings), **resource_overrides},
+        resources={**Adapters.of(settings, hide_secrets=True).by_name(), **resource_overrides},
         # Steps of one run follow one another and the heavy work is in jobs of its own: a process a step would only
         # add seconds of imports.
         executor=dg.in_process_executor,

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from optiflow.errors import UserError
 from optiflow.pipelines.spec import Pipeline
 from optiflow_dagster.jobs import DATASET_TAG, PipelineJobs
 from optiflow_dagster.partitions import DATASETS, SERIES
 from resources.landing import find_upload
-from optiflow.errors import UserError
 from resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def retraining_schedule(pipeline: Pipeline, jobs: PipelineJobs) -> dg.ScheduleDe
         "the existing model is kept and nothing is paid for.",
     )
     def retraining(context: dg.ScheduleEvaluationContext, storage: Storage) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        live = [d for d in context.instance.get_dynamic_partitions(str(partitions.name)) if _is_live(storage, pipeline, d)]
+        live = [
+            d for d in context.instance.get_dynamic_partitions(str(partitions.name)) if _is_live(storage, pipeline, d)
+        ]
         if not live:
             yield dg.SkipReason(f"No dataset of {pipeline.name} has a file in its landing folder.")
         for dataset in live:

@@ -4,6 +4,7 @@ What belongs here: names, defaults and limits of variables. What does not: using
 boto3, Dagster's own to Dagster.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlparse
@@ -25,8 +26,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OPTIFLOW_", env_ignore_empty=_EMPTY_IS_UNSET, extra="ignore")
 
     env: Literal["local"] = "local"
-    home: Path = Field(default_factory=Path.cwd)
-    """The project's folder; `.optiflow` below it holds all that runs write."""
+    home: Path = Field(default_factory=lambda: Path(os.environ.get("DAGSTER_HOME") or Path.cwd()))
+    """The project's folder (Dagster's home, or the current folder); `.optiflow` in it holds all that runs write."""
     storage: str | None = None
     catalog_url: SecretStr | None = None
     fred_api_key: Annotated[SecretStr | None, Field(validation_alias="FRED_API_KEY")] = None

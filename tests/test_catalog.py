@@ -1,10 +1,10 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -93,7 +93,7 @@ def test_a_jobs_state_never_moves_back(statuses: list[JobStatus]) -> None:
     for status in statuses:
         store.update_job(state(name, status))
         seen.append(store.job(name).status)  # pyright: ignore[reportOptionalMemberAccess]
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in pairwise(seen):
         assert before == after if before.is_final else after.is_final or order.index(after) >= order.index(before)
     finals = [status for status in statuses if status.is_final]
     if finals:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError
 
 from optiflow.errors import UserError
 
@@ -21,7 +23,7 @@ def make_engine(url: str) -> sa.Engine:
     """
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except ArgumentError as error:
         raise UserError(
             "OPTIFLOW_CATALOG_URL is not a database URL: write sqlite:////path/catalog.db or postgresql+psycopg://…"
         ) from error
@@ -29,8 +31,8 @@ def make_engine(url: str) -> sa.Engine:
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
-        sa.event.listen(engine, "connect", _on_connect)
-        sa.event.listen(engine, "begin", _on_begin)
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
         return engine
     if parsed.get_backend_name() == "postgresql":
         return sa.create_engine(parsed, pool_pre_ping=True)

@@ -121,9 +121,9 @@ class CatalogStore:
             if champion:
                 same = (models.c.pipeline == row.pipeline) & (models.c.dataset == row.dataset)
                 connection.execute(
-                    sa.update(models).where(same, models.c.stage == "champion", models.c.name != name).values(
-                        stage="archived"
-                    )
+                    sa.update(models)
+                    .where(same, models.c.stage == "champion", models.c.name != name)
+                    .values(stage="archived")
                 )
             connection.execute(
                 sa.update(models).where(models.c.name == name).values(stage=stage, metrics=dict(metrics))
@@ -155,9 +155,11 @@ def _row(record: DatasetRecord | JobRecord | ModelRecord) -> dict[str, Any]:
 
 def _dataset(row: dict[str, Any]) -> DatasetRecord:
     row.pop("used_at")
-    return DatasetRecord(**row | {"options": DatasetOptions.model_validate(row["options"])})
+    row["options"] = DatasetOptions.model_validate(row["options"])
+    return DatasetRecord(**row)
 
 
 def _job(row: dict[str, Any]) -> JobRecord:
     row.pop("used_at")
-    return JobRecord(**row | {"kind": JobKind(row["kind"]), "status": JobStatus(row["status"])})
+    row["kind"], row["status"] = JobKind(row["kind"]), JobStatus(row["status"])
+    return JobRecord(**row)

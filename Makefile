@@ -1,0 +1,57 @@
+# `make demo` and `make test` need only Python 3.11 to 3.13 and make; each sets up what it needs in .venv first.
+
+PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3))
+BIN := .venv/bin
+export DAGSTER_HOME := $(CURDIR)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CODE := optiflow resources assets optiflow_dagster tests benchmarks
+
+.PHONY: help demo test dev bench lint format clean setup
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/run ## Set up, then run the main job on the bundled sample
+	@$(BIN)/optiflow demo
+
+dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000
+	@mkdir -p .optiflow/uploads/orders
+	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+
+test: .venv/dev ## Set up, then run every test
+	@$(BIN)/pytest
+
+lint: .venv/dev ## Formatting, lint rules, types, import contracts, secrets
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/lint-imports
+	@$(BIN)/pyright
+	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook
+
+format: .venv/dev ## Apply the formatter and the safe fixes
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+bench: .venv/dev ## Measure speed and memory beside their peers
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove the environment and all that runs wrote (uploads too)
+	rm -rf .venv .optiflow .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+
+setup: .venv/dev
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "OptiFlow needs Python 3.11 to 3.13: make PYTHON=/path/to/python3.12 …"; exit 1; }
+	@echo "Setting up .venv (once, some minutes) …"
+	@$(PYTHON) -m venv .venv
+
+# The stamps are newer than what they were made from, so that a changed requirement is installed.
+.venv/run: pyproject.toml constraints.txt | .venv/bin/python
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/dev: pyproject.toml constraints.txt | .venv/bin/python
+	@$(PIP) --editable '.[dev]'
+	@touch $@ .venv/run

@@ -1,0 +1,86 @@
+"""A finished `Report` as one self-contained HTML page.
+
+What belongs here: laying out what the report holds. What does not: figures, plots and judgements; the Markdown form is
+in `markdown`, JSON in `model`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import yaml
+
+from optiflow.report import wording
+from optiflow.report.model import Report
+from optiflow.report.plots import Plot
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One metric of the model and of each baseline, best first; `best` are the columns with the best value."""
+
+    words: wording.MetricWords
+    values: tuple[float | None, ...]
+    best: frozenset[int]
+
+
+def comparison(report: Report) -> list[ComparisonRow]:
+    """The table of metrics: the model's column first, then the baselines in the report's order."""
+    columns = [report.metrics, *(baseline.metrics for baseline in report.baselines)]
+    return [
+        ComparisonRow(words, values := tuple(column[words.key] for column in columns), _best(words.key, values))
+        for words in wording.METRICS
+    ]
+
+
+def to_html(report: Report, plots: Sequence[Plot]) -> str:
+    """The page: no script, and no request to anywhere when it is opened.
+
+    Args:
+        report: The report; its names and values come from users' files and are escaped.
+        plots: The drawings of `draw_plots`, shown in this order.
+    """
+    return _template().render(report=report, plots=plots, comparison=comparison(report))
+
+
+def moment(when: datetime) -> str:
+    """`2026-01-31 09:05 UTC`."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def as_yaml(options: Mapping[str, object]) -> str:
+    """Options as an options file would say them."""
+    return yaml.safe_dump(
+        dict(options), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    ).strip()
+
+
+def _best(key: str, values: tuple[float | None, ...]) -> frozenset[int]:
+    ranks = {i: -v if key == "r2" else abs(v) for i, v in enumerate(values) if v is not None}
+    return frozenset(i for i, rank in ranks.items() if rank == min(ranks.values()))
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(
+        number=wording.number,
+        percent=wording.percent,
+        metric=lambda value, words: wording.metric(words, value),
+        moment=moment,
+        vintage=wording.vintage,
+        as_yaml=as_yaml,
+        # matplotlib has escaped the names in its drawings; everything else on the page is escaped by jinja2.
+        drawing=lambda plot: Markup(plot.svg),
+    )
+    environment.globals.update(count=wording.count)
+    return environment.from_string(files("optiflow.report").joinpath("report.html").read_text("utf-8"))

@@ -1,0 +1,126 @@
+"""What a report advises: the verdict in one sentence, and the warnings that go with it.
+
+What belongs here: judgements on finished figures, in words that a store manager understands. What does not: figures.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from optiflow.report.model import BaselineScore, Outcome, Period, RowCounts, RunFacts, TrainingJob
+from optiflow.report.wording import count, number, percent
+
+FEW_TEST_ROWS = 100
+TOO_GOOD_R2 = 0.99
+LARGE_BIAS = 0.1
+MANY_REJECTED = 0.01
+LOW_COVERAGE = 0.95
+
+
+def judge(metrics: Mapping[str, float | None], best: BaselineScore) -> Outcome:
+    """Better if even the low end of the skill is above 0, unclear if only the skill itself is, worse otherwise."""
+    if best.skill is None:
+        return Outcome.WORSE if metrics["mse"] else Outcome.UNCLEAR
+    if best.skill <= 0:
+        return Outcome.WORSE
+    return Outcome.BETTER if best.skill_low is not None and best.skill_low > 0 else Outcome.UNCLEAR
+
+
+def verdict(
+    outcome: Outcome, metrics: Mapping[str, float | None], best: BaselineScore, target: str, test_rows: int
+) -> str:
+    """The one sentence that a report begins with."""
+    if best.skill is None:
+        if outcome is Outcome.UNCLEAR:
+            return f"{target} is the same in every test row: the {best.name} predicts it exactly, no model is needed."
+        return f"The model is not better than the {best.name}, which makes no error at all: do not use it."
+    if outcome is Outcome.BETTER:
+        return (
+            f"The model is better than the {best.name}: its squared error is {percent(best.skill)} lower, "
+            f"and it misses by {number(metrics['mae'])} on average."
+        )
+    if outcome is Outcome.UNCLEAR:
+        return (
+            f"The model may be no better than the {best.name}: its squared error is {percent(best.skill)} lower, "
+            f"which on {count(test_rows, 'test row')} can be chance."
+        )
+    return f"The model is not better than the {best.name} (its squared error is {_higher(best.skill)}): do not use it."
+
+
+def warnings_of(
+    facts: RunFacts,
+    metrics: Mapping[str, float | None],
+    test_period: Period | None,
+    mean_actual: float,
+) -> tuple[str, ...]:
+    """What a reader should know before trusting the figures, most serious first; the caller's notes last.
+
+    Args:
+        facts: The run's facts.
+        metrics: The model's figures on the test set.
+        test_period: The test set's dates, None without dates.
+        mean_actual: Mean of the test set's actuals.
+    """
+    return (
+        *_on_figures(metrics, facts.target, mean_actual),
+        *_on_rows(facts.rows),
+        *_on_split(facts, test_period),
+        *_on_columns(facts),
+        *(_on_training(facts.job) if facts.job else ()),
+        *facts.notes,
+    )
+
+
+def _higher(skill: float) -> str:
+    return "the same" if skill == 0 else f"{percent(-skill)} higher"
+
+
+def _on_figures(metrics: Mapping[str, float | None], target: str, mean_actual: float) -> Iterator[str]:
+    r2, bias = metrics["r2"], metrics["bias"] or 0.0
+    if r2 is not None and r2 > TOO_GOOD_R2:
+        yield (
+            f"The predictions are almost exact (R² {number(r2)}). Check that no feature is computed from {target}: "
+            "such a column is not known when you predict. Name it in `drop_columns`."
+        )
+    if mean_actual and abs(bias) > LARGE_BIAS * abs(mean_actual):
+        side = "high" if bias > 0 else "low"
+        yield (
+            f"The predictions are too {side}: by {number(abs(bias))} on average, "
+            f"{percent(abs(bias / mean_actual))} of the mean actual."
+        )
+
+
+def _on_rows(rows: RowCounts) -> Iterator[str]:
+    if rows.test < FEW_TEST_ROWS:
+        yield f"The test set has only {count(rows.test, 'row')}: the figures are rough."
+    if rows.uploaded and rows.rejected / rows.uploaded > MANY_REJECTED:
+        yield (
+            f"{rows.rejected:,} of {count(rows.uploaded, 'uploaded row')} were rejected "
+            f"({percent(rows.rejected / rows.uploaded)}): the model has not seen them."
+        )
+
+
+def _on_split(facts: RunFacts, test_period: Period | None) -> Iterator[str]:
+    if facts.split_strategy == "random" and test_period is not None:
+        yield (
+            "The test rows were drawn at random, from the same days as the training rows. The figures tell how well "
+            "gaps are filled, not how well the future is predicted: use `split: {strategy: time}` for that."
+        )
+
+
+def _on_columns(facts: RunFacts) -> Iterator[str]:
+    for column, unseen in facts.unseen_categories.items():
+        if unseen:
+            yield (
+                f"{column}: {count(unseen, 'category', 'categories')} of the test set "
+                f"{'was' if unseen == 1 else 'were'} never seen in training."
+            )
+    for series in facts.series:
+        if series.coverage < LOW_COVERAGE:
+            yield f"FRED series {series.series_id} had a published value for only {percent(series.coverage)} of the rows."
+
+
+def _on_training(job: TrainingJob) -> Iterator[str]:
+    if job.rounds > 1 and job.best_iteration == job.rounds - 1 and "validation" in job.history:
+        yield (
+            f"The last of {job.rounds} training rounds was still the best: a larger `num_round` in "
+            "`hyperparameters` may give a better model."
+        )

@@ -1,0 +1,107 @@
+"""One upload from its file to typed rows and rejected rows: the order of the steps, and what refuses it whole."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from optiflow.errors import UserError
+from optiflow.options import DatasetOptions
+from optiflow.upload.columns import TypedTable, date_columns, read_date_formats, type_columns
+from optiflow.upload.faults import ROW, refuse_over_limit
+from optiflow.upload.roles import check_named_columns, missing_target, only_date_column
+from optiflow.upload.source import read_table
+from optiflow.upload.table import RawTable
+from optiflow.upload.validation import schema_faults, table_schema
+
+if TYPE_CHECKING:
+    from pandera.polars import DataFrameSchema
+
+SchemaFor = Callable[[DatasetOptions], "DataFrameSchema"]
+MIN_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as typed rows and rejected rows.
+
+    `accepted` is `row` (Int64, the row number in the file as a spreadsheet shows it: header 1, first data row 2; for
+    Parquet too) and the typed columns under their original names, those of `drop_columns` included (as text). `rejected` has one line per
+    fault: row Int64, column String (null when the row as a whole is wrong), reason String, value String. Accepted rows
+    and distinct rejected rows add up to `rows_in`. `date_formats` is by column, for those that were text.
+    """
+
+    accepted: pl.DataFrame
+    rejected: pl.DataFrame
+    rows_in: int
+    target: str
+    date_column: str
+    encoding: str | None = None
+    delimiter: str | None = None
+    date_formats: dict[str, str] = field(default_factory=dict)
+
+
+def read_upload(path: Path, file_name: str, options: DatasetOptions, schema_for: SchemaFor | None = None) -> Upload:
+    """Read, type and validate an upload.
+
+    Args:
+        path: The local file, under any name.
+        file_name: The user's name for it, which tells the format and which messages show.
+        options: The user's choices; without a date column, the only column of dates is used.
+        schema_for: Makes the pipeline's own schema from the options with target and date column filled in. It is
+            checked on top of `table_schema`; its row-level failures reject rows.
+
+    Raises:
+        UserError: the file, its columns or its options are wrong, or too many rows are.
+    """
+    raw = read_table(path, file_name, options.drop_columns)
+    refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
+    check_named_columns([*raw.names, *raw.left_out], options, file_name)
+    options, typed = _with_roles(raw, options, file_name)
+    target, date_column = str(options.target), str(options.date_column)
+    faults = [raw.ragged, typed.faults]
+    for schema in [table_schema(target, date_column), *([schema_for(options)] if schema_for else [])]:
+        # A cell that could not be typed is null by now: it must not be called empty as well.
+        found = schema_faults(typed.frame, raw.frame, schema, file_name)
+        faults.append(found.join(pl.concat(faults), on=["row", "column"], how="anti", maintain_order="left"))
+    rejected = pl.concat(faults).sort(ROW, maintain_order=True)
+    refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction)
+    accepted = typed.frame.join(rejected, on=ROW, how="anti", maintain_order="left") if rejected.height else typed.frame
+    _check_usable(accepted, target, raw.rows_in, file_name)
+    return Upload(
+        accepted=accepted,
+        rejected=rejected,
+        rows_in=raw.rows_in,
+        target=target,
+        date_column=date_column,
+        encoding=raw.encoding,
+        delimiter=raw.delimiter,
+        date_formats=typed.date_formats,
+    )
+
+
+def _with_roles(raw: RawTable, options: DatasetOptions, file_name: str) -> tuple[DatasetOptions, TypedTable]:
+    """The options with target and date column filled in, and the table typed accordingly."""
+    readings = read_date_formats(raw, options)
+    dates = date_columns(raw, readings, options.max_rejected_fraction)
+    if options.target is None:
+        untold = options.model_copy(update={"date_column": None})
+        raise missing_target(type_columns(raw, untold, readings, file_name).frame, dates, options, file_name)
+    if options.date_column is None:
+        options = options.model_copy(update={"date_column": only_date_column(dates, file_name)})
+    return options, type_columns(raw, options, readings, file_name)
+
+
+def _check_usable(accepted: pl.DataFrame, target: str, rows_in: int, file_name: str) -> None:
+    if accepted.height < MIN_ROWS:
+        raise UserError(
+            f"{file_name}: only {accepted.height} usable {'row' if accepted.height == 1 else 'rows'} of {rows_in}; at least {MIN_ROWS} are needed. "
+            "Upload a file with more rows."
+        )
+    if accepted[target].n_unique() == 1:
+        raise UserError(
+            f"{file_name}: target {target!r} is {accepted[target][0]} in every row, so there is nothing to predict. "
+            "Name another target."
+        )

@@ -1,0 +1,112 @@
+"""The table as the file holds it, before types and roles: names, cells, row numbers.
+
+What belongs here: what CSV, Excel and Parquet have in common. What does not: any of the formats, any type inference.
+"""
+
+from dataclasses import dataclass, field
+
+import polars as pl
+import polars.selectors as cs
+
+from optiflow.errors import UserError
+from optiflow.upload.faults import ROW, no_faults, quote, quote_all
+
+NULL_WORDS = ("", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "Null", "None", "none", "nan", "NaN", "NAN", "-")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The cells of one upload.
+
+    `frame` is `row` (Int64, header = 1) and the file's columns; String columns hold stripped text, null where a cell
+    is empty or a word for nothing. `is_text` says that types were never declared, so that every String column is to be
+    inferred. `ragged` holds one fault for each row with another number of fields than the header. `left_out` names
+    dropped columns whose type no table of ours can hold.
+    """
+
+    frame: pl.DataFrame
+    is_text: bool
+    ragged: pl.DataFrame = field(default_factory=no_faults)
+    encoding: str | None = None
+    delimiter: str | None = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The column names of the file."""
+        return self.frame.columns[1:]
+
+    @property
+    def rows_in(self) -> int:
+        """The number of data rows in the file; blank rows do not count."""
+        return self.frame.height + self.ragged.height
+
+
+def check_names(names: list[str], file_name: str, header_row: int = 1) -> list[str]:
+    """The names stripped of blanks; a single blank one at the end stays, for the caller to drop if its cells are blank.
+
+    Raises:
+        UserError: blank or duplicate names, a header of values, a pattern, or a column named `row` (our row numbers' name).
+    """
+    names = [name.strip() for name in names]
+    blank = [position for position, name in enumerate(names, 1) if not name and position < len(names)]
+    if blank or not any(names):
+        where = "no column" if not any(names) else f"column {', '.join(map(str, blank))}"
+        has = "has a name" if not any(names) else "has no name"
+        raise UserError(f"{file_name}, row {header_row}: {where} {has}. Give every column a name in the first row.")
+    values = [name for name in names if name and not any(letter.isalpha() for letter in name)]
+    if len(values) * 2 > len(names):
+        raise UserError(
+            f"{file_name}, row {header_row}: column names are missing: the first row holds values "
+            f"({quote_all(values, 3)}). Put the column names in the first row."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"{file_name}, row {header_row}: duplicate column names {quote_all(twice)}. Rename them.")
+    if patterns := [name for name in names if name == "*" or (name.startswith("^") and name.endswith("$"))]:
+        # polars takes such a name for a pattern of names wherever it is used.
+        raise UserError(f"{file_name}, row {header_row}: {quote_all(patterns)} cannot be a column name. Rename it.")
+    if ROW in names:
+        raise UserError(
+            f"{file_name}, row {header_row}: a column is named 'row', the name under which OptiFlow keeps the row "
+            "number of the file. Rename it, for example to 'row_id'."
+        )
+    return names
+
+
+def drop_nameless_last(frame: pl.DataFrame, file_name: str) -> pl.DataFrame:
+    """Drop a last column without a name, which a delimiter at the end of every line makes.
+
+    Raises:
+        UserError: the column holds values.
+    """
+    if "" not in frame.columns:
+        return frame
+    if frame[""].null_count() < frame.height:
+        value = frame[""].drop_nulls()[0]
+        raise UserError(
+            f"{file_name}, row 1: the last column has no name but holds values such as {quote(value)}. "
+            "Give every column a name in the first row."
+        )
+    return frame.drop("")
+
+
+def clean_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Strip every String column, make words for nothing null, and leave out rows where every cell is empty."""
+    text = cs.string()
+    frame = frame.with_columns(text.str.strip_chars())
+    # No word for nothing is longer than four bytes, which spares most cells the look-up.
+    frame = frame.with_columns(
+        pl.when(~((text.str.len_bytes() <= 4) & text.is_in(NULL_WORDS))).then(text).name.keep(),
+    )
+    return frame.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null()))
+
+
+def refuse_without_rows(frame: pl.DataFrame, ragged: pl.DataFrame, file_name: str) -> None:
+    """Refuse a table with a header and nothing below.
+
+    Raises:
+        UserError: the table has no data row.
+    """
+    if frame.height + ragged.height == 0:
+        raise UserError(f"{file_name}: the file has a header but no data row. Export it again with its rows.")

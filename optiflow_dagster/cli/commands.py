@@ -1,0 +1,206 @@
+"""The commands themselves. Each reads its arguments and leaves the work to a module beside this one.
+
+Heavy modules are imported by the command that needs them, so that `--help` and `status` answer at once.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optiflow import __version__
+from optiflow.errors import JobFailedError, OptiflowError, UserError
+
+if TYPE_CHECKING:
+    from optiflow_dagster.cli.progress import StepFailure
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+PIPELINE = "orders"
+
+
+class Commands(click.Group):
+    """Turns the errors that OptiFlow raises on purpose into one message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            _fail(str(error), WRONG_INPUT)
+        except OptiflowError as error:
+            _fail(str(error), FAILED)
+        except KeyboardInterrupt:
+            _fail(
+                "Interrupted. A training job that has begun goes on; run the same command again to take it up.",
+                INTERRUPTED,
+            )
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Predictive inventory management on Dagster: from an uploaded file to predictions and an honest error report.
+
+    Exit codes: 0 done, 1 failed, 2 the input is wrong.
+    """
+    warnings.simplefilter("ignore")  # Dagster's and libraries' hints to developers; the tests turn them into errors
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--pipeline", "-p", required=True, help="The pipeline that the file is for, such as orders.")
+@click.option("--target", help="The numeric column to predict.")
+@click.option("--date-column", help="The column with the order date.")
+@click.option("--series", help="FRED series to join, by id: CPIAUCSL,UNRATE.")
+@click.option(
+    "--option",
+    "-o",
+    "assignments",
+    multiple=True,
+    help="Any other option as key=value, such as split.strategy=random. Repeatable.",
+)
+def upload(
+    file: Path,
+    pipeline: str,
+    target: str | None,
+    date_column: str | None,
+    series: str | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Check FILE, then put it and its options into the landing folder."""
+    from optiflow_dagster.cli.landing import land, parse_assignments
+    from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
+
+    source, spec = file.absolute(), pipeline_named(pipeline)
+    flags = parse_assignments(assignments)
+    flags |= {k: v for k, v in (("target", target), ("date_column", date_column)) if v is not None}
+    if series is not None:
+        flags["fred_series"] = [part.strip() for part in series.split(",") if part.strip()]
+    dataset, table = land(open_workplace(), spec, source, flags)
+    rejected = table.rows_in - table.accepted.height
+    click.echo(
+        f"{file.name}: {table.rows_in:,} rows, {rejected:,} rejected, target {table.target}, dates in {table.date_column}."
+    )
+    click.echo(
+        f"Uploaded as dataset {dataset}. If Dagster is running (make dev) it has begun; else: optiflow run {pipeline} {dataset}"
+    )
+
+
+@main.command()
+@click.argument("pipeline")
+@click.argument("dataset")
+def run(pipeline: str, dataset: str) -> None:
+    """Run the whole chain for DATASET in this process, from its uploaded file to the report."""
+    _run(pipeline, dataset)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
+def status(as_json: bool) -> None:
+    """Show datasets, jobs and models."""
+    from optiflow_dagster.cli import show
+    from optiflow_dagster.cli.workplace import open_workplace
+
+    rows = show.status(open_workplace())
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        show.print_status(show.console(), rows)
+
+
+@main.command()
+@click.argument("pipeline")
+@click.argument("dataset")
+@click.option("--json", "as_json", is_flag=True, help="The whole report, for programs.")
+def report(pipeline: str, dataset: str, as_json: bool) -> None:
+    """Show the newest report of DATASET."""
+    from optiflow_dagster.cli import show
+    from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
+
+    workplace, spec = open_workplace(), pipeline_named(pipeline)
+    record, found = show.newest_report(workplace, spec, dataset)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        show.print_report(show.console(), workplace, spec, record)
+
+
+@main.group()
+def fred() -> None:
+    """Look for FRED series."""
+
+
+@fred.command()
+@click.argument("text")
+@click.option("--limit", default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def search(text: str, limit: int, as_json: bool) -> None:
+    """Find series whose title or id has TEXT in it."""
+    from optiflow_dagster.cli.workplace import open_workplace
+
+    found = open_workplace().adapters.fred.search(text, limit)
+    if as_json:
+        click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
+        return
+    for row in found.iter_rows(named=True):
+        click.echo(f"{row['series_id']:<16} {row['frequency']:<3} {row['title']} ({row['units']})")
+    if found.is_empty():
+        click.echo("No series found. Try fewer or other words.")
+
+
+@main.command()
+def demo() -> None:
+    """Run the main job on the bundled sample."""
+    from optiflow import samples
+    from optiflow_dagster.cli.workplace import open_workplace
+    from resources.landing import landing_prefix
+
+    storage = open_workplace().adapters.storage
+    file = samples.write_orders(storage.path(landing_prefix(PIPELINE)))
+    click.echo(f"The sample: {storage.uri_for(landing_prefix(PIPELINE))}/{file.name}")
+    _run(PIPELINE, file.stem)
+
+
+def _run(pipeline: str, dataset: str) -> None:
+    from optiflow.dataset_id import check_dataset_id
+    from optiflow_dagster.cli import show
+    from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
+    from resources.landing import find_upload
+
+    console = show.console()
+    workplace, spec = open_workplace(), pipeline_named(pipeline)
+    find_upload(workplace.adapters.storage, pipeline, check_dataset_id(dataset))
+    console.print(f"{pipeline} {dataset}", style="bold")
+
+    from optiflow_dagster.cli.progress import execute
+    from optiflow_dagster.definitions import build_definitions
+    from optiflow_dagster.jobs import DATASET_TAG
+    from optiflow_dagster.partitions import DATASETS
+
+    with workplace.instance() as instance:
+        instance.add_dynamic_partitions(str(DATASETS[pipeline].name), [dataset])
+        tags = {DATASET_TAG: f"{pipeline}/{dataset}"}
+        failures = execute(build_definitions(workplace.settings), f"{pipeline}_job", dataset, instance, console, tags)
+    if failures:
+        raise _as_error(failures[0])
+    record, found = show.newest_report(workplace, spec, dataset)
+    show.print_outcome(console, workplace, record, spec, found)
+
+
+def _as_error(failure: "StepFailure") -> OptiflowError:
+    if failure.kind == "input":
+        return UserError(failure.message)
+    if failure.kind == "bug":
+        return JobFailedError(
+            f"{failure.asset} failed in a way that OptiFlow does not know: {failure.message}\n"
+            "The run's log in the UI (make dev) has the details. Your upload is untouched."
+        )
+    return JobFailedError(failure.message)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)

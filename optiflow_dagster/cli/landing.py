@@ -1,0 +1,106 @@
+"""`optiflow upload`: check a file as the pipeline will, then put it and its options into the landing folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
+from optiflow.enrichment import series_coverage
+from optiflow.errors import UserError
+from optiflow.options import merge_options, parse_options_file
+from optiflow.pipelines.spec import Pipeline
+from optiflow.upload import Upload, read_upload
+from optiflow_dagster.cli.workplace import Workplace
+from resources.landing import landing_prefix, pair_files
+
+LISTS = ("fred_series", "drop_columns", "keep_columns")
+
+
+def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """`("split.seed=3", "drop_columns=a,b")` as nested options.
+
+    Raises:
+        UserError: an assignment has no `=` or a value that is not YAML.
+    """
+    options: dict[str, Any] = {}
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        if not equals or not path.strip():
+            raise UserError(f"--option {text!r}: write it as key=value, for example split.test_fraction=0.3.")
+        *parents, key = path.strip().split(".")
+        target = options
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        try:
+            target[key] = _split(value) if key in LISTS and not parents else yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"--option {text!r}: {value!r} is not a plain value.") from error
+    return options
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[str, Any]) -> tuple[str, Upload]:
+    """Validate a file and its options, then put both in place, the options first.
+
+    Options come from the file's own options file, else from the one that an earlier version of the dataset left in the
+    landing folder; `flags` are laid over them.
+
+    Returns:
+        The dataset id, and the upload as it was read.
+
+    Raises:
+        UserError: the file, its name or its options are wrong; nothing was put in place.
+    """
+    if not source.is_file():
+        raise UserError(f"{source} is not a file.")
+    dataset = dataset_id(source.name)
+    storage = workplace.adapters.storage
+    options, where = _options_beside(source)
+    if not options:
+        options, where = _options_landed(workplace, pipeline, source.name), f"options of {dataset}"
+    merged = merge_options(options, flags)
+    effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
+    pipeline.hyperparameters(effective)
+    upload = read_upload(source, source.name, effective, pipeline.schema_for)
+    dates = upload.accepted[upload.date_column]
+    for series_id in effective.fred_series:
+        series_coverage(workplace.adapters.fred.observations(series_id), dates)
+    _refuse_other_name(workplace, pipeline, dataset, source.name)
+    target = f"{landing_prefix(pipeline.name)}/{source.name}"
+    written = merged.model_dump(exclude_unset=True, mode="json")
+    if written:
+        text = yaml.safe_dump(written, allow_unicode=True, sort_keys=False)
+        storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
+    storage.put_file(target, source)
+    return dataset, upload
+
+
+def _options_beside(source: Path) -> tuple[dict[str, Any], str]:
+    beside = source.with_name(source.name + OPTIONS_SUFFIX)
+    if not beside.is_file():
+        return {}, "options"
+    return parse_options_file(beside.read_text(encoding="utf-8-sig"), beside.name), beside.name
+
+
+def _options_landed(workplace: Workplace, pipeline: Pipeline, name: str) -> dict[str, Any]:
+    storage = workplace.adapters.storage
+    key = f"{landing_prefix(pipeline.name)}/{name}{OPTIONS_SUFFIX}"
+    return parse_options_file(storage.read_bytes(key).decode("utf-8-sig"), key) if storage.exists(key) else {}
+
+
+def _refuse_other_name(workplace: Workplace, pipeline: Pipeline, dataset: str, name: str) -> None:
+    for file in pair_files(workplace.adapters.storage.list(landing_prefix(pipeline.name))):
+        try:
+            same = dataset_id(file.name) == dataset
+        except UserError:
+            continue
+        if same and file_stem(file.name) != file_stem(name):
+            raise UserError(
+                f"{file.name!r} in the landing folder has the dataset id {dataset!r} too: rename {name!r}, or remove "
+                "the other file if this one replaces it."
+            )

@@ -1,0 +1,127 @@
+"""What `status` and `report` show: the catalog and the newest report, as tables or as JSON."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+from optiflow.dataset_id import check_dataset_id
+from optiflow.errors import UserError
+from optiflow.pipelines.spec import Pipeline
+from optiflow_dagster.cli.workplace import Workplace
+from resources.catalog.records import DatasetRecord
+
+SHOWN_ROWS = 20
+DATASETS = ("pipeline", "dataset", "version", "file_name", "created_at")
+JOBS = ("name", "status", "ended_at", "failure_reason")
+MODELS = ("name", "stage", "mse", "skill")
+PIPED_WIDTH = 160
+
+
+def console() -> Console:
+    """A console as wide as the terminal, or wide enough for every line where output goes to a file or a pipe."""
+    shown = Console()
+    return shown if shown.is_terminal else Console(width=PIPED_WIDTH)
+
+
+def status(workplace: Workplace) -> dict[str, list[dict[str, Any]]]:
+    """Datasets, jobs and models of the catalog as plain values, the newest first. Times are ISO 8601, UTC."""
+    store = workplace.adapters.catalog.open()
+    return {
+        "datasets": [_plain(vars(d) | {"options": d.options.model_dump(mode="json")}) for d in store.datasets()],
+        "jobs": [_plain(vars(job)) for job in store.jobs()],
+        "models": [_plain(vars(model)) for model in store.models()],
+    }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in row.items()}
+
+
+def print_status(console: Console, rows: dict[str, list[dict[str, Any]]]) -> None:
+    """The catalog as three tables."""
+    models = [row | {"mse": row["metrics"].get("mse"), "skill": row["metrics"].get("skill")} for row in rows["models"]]
+    for title, columns, body in (
+        ("Datasets", DATASETS, rows["datasets"]),
+        ("Jobs", JOBS, rows["jobs"]),
+        ("Models", MODELS, models),
+    ):
+        table = Table(title=f"{title} ({len(body)})", title_justify="left", box=None, pad_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold", no_wrap=column == "name")
+        for row in body[:SHOWN_ROWS]:
+            table.add_row(*(_cell(column, row[column]) for column in columns))
+        console.print(table if body else f"{title}: none yet.")
+        if len(body) > SHOWN_ROWS:
+            console.print(f"… {len(body) - SHOWN_ROWS} more; --json shows all.")
+        console.print()
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    if column.endswith("_at"):
+        return text[:19].replace("T", " ")
+    return text[:12] if column == "version" else text
+
+
+def newest_report(workplace: Workplace, pipeline: Pipeline, dataset: str) -> tuple[DatasetRecord, dict[str, Any]]:
+    """The report of the revision used last that has one.
+
+    Raises:
+        UserError: the dataset has none; says what to do.
+    """
+    check_dataset_id(dataset)
+    storage = workplace.adapters.storage
+    revisions = [
+        record
+        for record in workplace.adapters.catalog.open().datasets()
+        if (record.pipeline, record.dataset) == (pipeline.name, dataset)
+    ]
+    for record in revisions:
+        key = record.key(pipeline.report, "/report.json")
+        if storage.exists(key):
+            return record, json.loads(storage.read_bytes(key))
+    known = {r.dataset for r in workplace.adapters.catalog.open().datasets() if r.pipeline == pipeline.name}
+    hint = f" Datasets: {', '.join(sorted(known))}." if known else ""
+    raise UserError(
+        f"There is no report of {pipeline.name} {dataset}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}"
+    )
+
+
+def print_report(console: Console, workplace: Workplace, pipeline: Pipeline, record: DatasetRecord) -> None:
+    """The report's Markdown, and where the page with the plots lies."""
+    storage = workplace.adapters.storage
+    console.print(Markdown(storage.read_bytes(record.key(pipeline.report, "/report.md")).decode()))
+    console.print(f"\nWith plots: {storage.uri_for(record.key(pipeline.report, '/report.html'))}", soft_wrap=True)
+
+
+def print_outcome(
+    console: Console, workplace: Workplace, record: DatasetRecord, pipeline: Pipeline, report: dict[str, Any]
+) -> None:
+    """The short table at the end of a run."""
+    best = next(b for b in report["baselines"] if b["name"] == report["best_baseline"])
+    rows = report["rows"]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in (
+        ("rows in", f"{rows['uploaded']:,}"),
+        ("rejected", f"{rows['rejected']:,}"),
+        ("FRED series", ", ".join(s["series_id"] for s in report["series"]) or "none"),
+        ("train / test rows", f"{rows['train']:,} / {rows['test']:,}"),
+        ("MSE", f"{report['metrics']['mse']:,.4g}"),
+        ("baseline MSE", f"{best['metrics']['mse']:,.4g}  ({best['name']})"),
+        ("skill", f"{report['skill']:.1%}" if report["skill"] is not None else "not defined"),
+        ("report", workplace.adapters.storage.uri_for(record.key(pipeline.report, "/report.html"))),
+        ("see it all in the UI", "make dev"),
+    ):
+        table.add_row(name, value)
+    console.print()
+    console.print(table)
+    console.print(f"\n{report['verdict']}")

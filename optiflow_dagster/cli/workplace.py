@@ -1,0 +1,73 @@
+"""Where the command line works: the project's folder, its settings, resources and Dagster instance."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from optiflow.errors import UserError
+from optiflow.pipelines import PIPELINES
+from optiflow.pipelines.spec import Pipeline
+from resources.adapters import Adapters
+from resources.settings import Settings, load_settings
+
+DAGSTER_YAML = "dagster.yaml"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The settings of this project and the adapters that they describe."""
+
+    settings: Settings
+    adapters: Adapters
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """The Dagster instance that the UI and the daemon use too."""
+        os.environ.setdefault("DAGSTER_HOME", str(self.settings.home.absolute()))
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+
+
+def open_workplace() -> Workplace:
+    """Find the project's folder and make it the current one: `dagster.yaml` names places relative to it.
+
+    Raises:
+        UserError: there is no project here, or a variable is wrong.
+    """
+    home = _project_folder()
+    os.chdir(home)
+    settings = load_settings(home=home)
+    return Workplace(settings, Adapters.of(settings))
+
+
+def _project_folder() -> Path:
+    for variable in ("OPTIFLOW_HOME", "DAGSTER_HOME"):
+        folder = os.environ.get(variable)
+        if folder:
+            if not (Path(folder) / DAGSTER_YAML).is_file():
+                raise UserError(
+                    f"{variable} is {folder!r}, where there is no {DAGSTER_YAML}: set it to the project's folder."
+                )
+            return Path(folder).absolute()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / DAGSTER_YAML).is_file() and (folder / "optiflow_dagster").is_dir():
+            return folder
+    raise UserError(
+        f"{here} is not in an OptiFlow project: run this in the project's folder, or set OPTIFLOW_HOME to it."
+    )
+
+
+def pipeline_named(name: str) -> Pipeline:
+    """The pipeline of this name.
+
+    Raises:
+        UserError: there is none; lists those that there are.
+    """
+    if name not in PIPELINES:
+        raise UserError(f"There is no pipeline {name!r}: use {', '.join(PIPELINES)}.")
+    return PIPELINES[name]

@@ -1,0 +1,48 @@
+"""Fixtures that several test files share: a project of its own per test, and the definitions for it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from optiflow_dagster.definitions import build_definitions
+from resources.adapters import Adapters
+from resources.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = Path(os.environ.get("OPTIFLOW_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_")) and name != "OPTIFLOW_SHARED_DATA":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The settings of an empty project."""
+    return load_settings(home=tmp_path, upload_settle_seconds=0)
+
+
+@pytest.fixture
+def adapters(settings: Settings) -> Adapters:
+    """The adapters of the empty project."""
+    return Adapters.of(settings)
+
+
+@pytest.fixture
+def definitions(settings: Settings) -> dg.Definitions:
+    """The code location for the empty project."""
+    return build_definitions(settings)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An empty Dagster instance on disk."""
+    with dg.instance_for_test() as instance:
+        yield instance

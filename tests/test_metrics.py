@@ -1,0 +1,127 @@
+"""Error figures and skill: by hand, against scikit-learn, and by their invariants."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn import metrics as sk
+
+from optiflow.metrics import regression_metrics, skill, skill_interval
+
+FLOATS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
+
+
+def columns(count: int, min_size: int = 1):
+    shape = st.integers(min_size, 40)
+    return shape.flatmap(lambda n: st.tuples(*[hnp.arrays(np.float64, n, elements=FLOATS)] * count))
+
+
+def test_the_figures_equal_a_hand_computation():
+    figures = regression_metrics(pl.Series([2, 4, 0, 10]), pl.Series([3.0, 2.0, 1.0, 10.0]))
+    assert figures == {
+        "mse": 1.5,
+        "rmse": pytest.approx(1.224744871),
+        "mae": 1.0,
+        "wape": 0.25,
+        "mape": pytest.approx((0.5 + 0.5 + 0.0) / 3),
+        "mape_excluded": 1,
+        "bias": 0.0,
+        "r2": pytest.approx(1 - 6 / 56),
+    }
+
+
+@settings(max_examples=80, deadline=None)
+@given(columns(2, min_size=2))
+def test_the_figures_equal_scikit_learns(pair):
+    actual, predicted = pair
+    assume(np.ptp(actual) > 1e-2)
+    figures = regression_metrics(actual, predicted)
+    assert figures["mse"] == pytest.approx(sk.mean_squared_error(actual, predicted))
+    assert figures["rmse"] == pytest.approx(sk.root_mean_squared_error(actual, predicted))
+    assert figures["mae"] == pytest.approx(sk.mean_absolute_error(actual, predicted))
+    assert figures["r2"] == pytest.approx(sk.r2_score(actual, predicted))
+    kept = actual != 0
+    assert figures["mape"] == pytest.approx(sk.mean_absolute_percentage_error(actual[kept], predicted[kept]))
+    assert figures["mape_excluded"] == (~kept).sum()
+
+
+@settings(max_examples=80, deadline=None)
+@given(columns(2), st.floats(0.01, 100))
+def test_figures_scale_with_the_unit_and_never_undercut_their_bounds(pair, factor):
+    actual, predicted = pair
+    one, scaled = regression_metrics(actual, predicted), regression_metrics(actual * factor, predicted * factor)
+    for key, power in [("mse", 2), ("rmse", 1), ("mae", 1), ("bias", 1), ("wape", 0), ("mape", 0)]:
+        expected = None if one[key] is None else pytest.approx(one[key] * factor**power, rel=1e-6, abs=1e-6)
+        assert scaled[key] == expected
+    assert abs(one["bias"]) <= one["mae"] * (1 + 1e-9)
+    assert one["mae"] <= one["rmse"] * (1 + 1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(columns(2), st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(pair, random):
+    order = list(range(len(pair[0])))
+    random.shuffle(order)
+    straight, shuffled = regression_metrics(*pair), regression_metrics(pair[0][order], pair[1][order])
+    assert {k: v if v is None else pytest.approx(v, rel=1e-7, abs=1e-7) for k, v in straight.items()} == shuffled
+
+
+def test_relative_figures_are_null_when_their_denominator_is_zero():
+    zeros = regression_metrics(np.zeros(3), np.ones(3))
+    assert (zeros["wape"], zeros["mape"], zeros["mape_excluded"], zeros["r2"]) == (None, None, 3, None)
+    # 0.1 summed three times and divided by three is not 0.1.
+    assert regression_metrics(np.full(3, 0.1), np.full(3, 0.2))["r2"] is None
+
+
+@pytest.mark.parametrize(
+    ("actual", "predicted", "says"),
+    [
+        ([1.0, 2.0], [1.0], "2 rows"),
+        ([], [], "at least one row"),
+        ([1.0, None], [1.0, 2.0], "actual has 1 missing"),
+        ([1.0, 2.0], [1.0, math.nan], "predicted has 1 missing or infinite values, the first at row 1"),
+        ([1.0, 2.0], [math.inf, 1.0], "first at row 0"),
+    ],
+)
+def test_columns_that_cannot_be_compared_are_refused(actual, predicted, says):
+    with pytest.raises(ValueError, match=says):
+        regression_metrics(pl.Series(actual, dtype=pl.Float64), pl.Series(predicted, dtype=pl.Float64))
+
+
+def test_skill_is_the_share_of_the_baselines_error_taken_away():
+    assert skill(1.0, 4.0) == 0.75
+    assert skill(4.0, 4.0) == 0.0
+    assert skill(6.0, 4.0) == -0.5
+    assert skill(1.0, 0.0) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(columns(3, min_size=2))
+def test_the_skill_interval_holds_the_skill_in_its_middle(triple):
+    actual, predicted, baseline = triple
+    naive = regression_metrics(actual, baseline)["mse"]
+    assume(naive > 1e-4)
+    low, high = skill_interval(actual, predicted, baseline)
+    value = skill(regression_metrics(actual, predicted)["mse"], naive)
+    assert low <= high
+    assert (low + high) / 2 == pytest.approx(value, rel=1e-6, abs=1e-6)
+
+
+def test_the_skill_interval_covers_the_true_skill_about_95_times_in_100():
+    # Errors of variance 1 against 2 in uncorrelated noise: the true skill is 0.5.
+    rng = np.random.default_rng(7)
+    hits = 0
+    for _ in range(400):
+        model, naive = rng.normal(0, 1, 300), rng.normal(0, math.sqrt(2), 300)
+        low, high = skill_interval(np.zeros(300), model, naive)
+        hits += low <= 0.5 <= high
+    assert 0.88 <= hits / 400 <= 0.98
+
+
+def test_one_row_or_an_exact_baseline_has_no_skill_interval():
+    assert skill_interval(np.ones(1), np.ones(1), np.zeros(1)) is None
+    assert skill_interval(np.ones(5), np.zeros(5), np.ones(5)) is None
