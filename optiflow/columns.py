@@ -21,7 +21,7 @@ _NAME_WORDS = r"(?:customer|client|buyer|contact|first|last|full|family|given|su
 _PERSON_NAME = re.compile(rf"^(?:{_NAME_WORDS}[ _\-]?)+(?:name)?s?$|^{_NAME_WORDS}[ _\-]?name$", re.IGNORECASE)
 _PHONE_NAME = re.compile(r"phone|mobile|telephone|^tel$|fax", re.IGNORECASE)
 _ID_NAME = re.compile(
-    r"(?:^|[ _\-])(?:id|ids|uuid|guid|key|number|num|no|nr|code|ref)$|(?<=[a-z])(?:ID|Id|Number|No|Nr|Key|Code|Ref)$",
+    r"(?:^|[ _\-])(?i:id|ids|uuid|guid|key|number|num|no|nr|code|ref)$|(?<=[a-z])(?:ID|Id|Number|No|Nr|Key|Code|Ref)$",
 )
 
 
@@ -34,7 +34,13 @@ class LeftOut:
 
 
 def choose_features(
-    train: pl.DataFrame, *, target: str, date_column: str, reserved: tuple[str, ...], drop: tuple[str, ...], keep: tuple[str, ...]
+    train: pl.DataFrame,
+    *,
+    target: str,
+    date_column: str,
+    reserved: tuple[str, ...],
+    drop: tuple[str, ...],
+    keep: tuple[str, ...],
 ) -> tuple[list[str], list[LeftOut]]:
     """Split the columns of the training rows into features and columns left out with a reason.
 

@@ -38,7 +38,8 @@ def file_stem(file_name: str) -> str:
     """The name without folder, compression and table suffix: `x/Sales 2024.csv.gz` -> `Sales 2024`."""
     suffix = table_suffix(file_name)
     name = PurePosixPath(file_name.replace("\\", "/")).name
-    return name[: name.lower().rindex(suffix)]
+    # Counted from the end: lower case can be longer than the name itself (`İ`).
+    return name[: name.lower().rindex(suffix) - len(name.lower())]
 
 
 def dataset_id(file_name: str) -> str:
@@ -47,8 +48,11 @@ def dataset_id(file_name: str) -> str:
     Accents are folded (`Müller` -> `muller`); every other run of characters becomes one hyphen.
 
     Raises:
-        UserError: the name leads out of its folder, or nothing of it is left in the id's alphabet.
+        UserError: the name leads out of its folder, is no text, or nothing of it is left in the id's alphabet.
     """
+    if any("\ud800" <= character <= "\udfff" for character in file_name):
+        # Bytes that are not UTF-8, such as a name out of an old zip archive; no database stores it as a run's tag.
+        raise UserError(f"{file_name!r} is not a UTF-8 file name: rename the file.")
     if ".." in PurePosixPath(file_name.replace("\\", "/")).parts or file_name.startswith(".."):
         raise UserError(f"{file_name!r} leads out of its folder: rename the file without '..'.")
     folded = unicodedata.normalize("NFKD", file_stem(file_name)).encode("ascii", "ignore").decode()

@@ -21,7 +21,7 @@ FOLDS = 5
 SMOOTHING_ROWS = 20
 """A category's mean is pulled towards the overall mean as if it had this many more rows of it."""
 
-_ID_LIKE = re.compile(r"(?:^|[ _\-])(?:id|ids|code|number|no|nr|key)$|(?<=[a-z])(?:ID|Id|Code|Number|No|Key)$")
+_ID_LIKE = re.compile(r"(?:^|[ _\-])(?i:id|ids|code|number|no|nr|key)$|(?<=[a-z])(?:ID|Id|Code|Number|No|Key)$")
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,11 @@ class FeatureEncoder:
             if not _is_categorical(train[column], column):
                 numeric.append(column)
                 continue
-            levels = _as_text(train)[column].drop_nulls().unique().sort().to_list()
+            text = _as_text(train, column)
+            levels = text[column].drop_nulls().unique().sort().to_list()
             means = None
             if len(levels) > MAX_ONE_HOT:
-                table = _level_means(_as_text(train), column, target, overall)
+                table = _level_means(text, column, target, overall)
                 means = [table[level] for level in levels]
             categorical[column] = Categories(levels, means)
         first = train[date_column].min()
@@ -98,7 +99,7 @@ class FeatureEncoder:
 
     def transform(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Encode rows (one Float32 column a feature). A category never seen in training is no category at all."""
-        return self._encode(_as_text(rows), {c: self._frozen_means(c) for c in self.categorical})
+        return self._encode(_as_text(rows, *self.categorical), {c: self._frozen_means(c) for c in self.categorical})
 
     def transform_train(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Encode the rows that the encoder was fitted on.
@@ -106,13 +107,13 @@ class FeatureEncoder:
         Mean-encoded columns take the mean of the other folds, so that no row sees its own target: a learner would
         otherwise trust the column far more than it deserves on new rows (Micci-Barreca 2001, with cross fitting).
         """
-        text = _as_text(rows)
+        text = _as_text(rows, *self.categorical)
         means = {c: self._out_of_fold(text, c) if k.means is not None else None for c, k in self.categorical.items()}
         return self._encode(text, means)
 
     def unseen(self, rows: pl.DataFrame) -> dict[str, int]:
         """Rows per categorical column whose category was never seen in training; only columns that have some."""
-        text = _as_text(rows)
+        text = _as_text(rows, *self.categorical)
         counts = {
             column: text.select((pl.col(column).is_not_null() & ~pl.col(column).is_in(k.levels)).sum()).item()
             for column, k in self.categorical.items()
@@ -130,22 +131,17 @@ class FeatureEncoder:
         return parts | {"hour": day.dt.hour()} if self.with_hour else parts
 
     def _frozen_means(self, column: str) -> pl.Expr | None:
-        categories = self.categorical[column]
-        if categories.means is None:
-            return None
-        return pl.col(column).replace_strict(
-            categories.levels, categories.means, default=self.overall_mean, return_dtype=pl.Float64
-        )
+        levels, means = self.categorical[column].levels, self.categorical[column].means
+        return _look_up(pl.col(column), dict(zip(levels, means, strict=True)), self.overall_mean) if means else None
 
     def _out_of_fold(self, text: pl.DataFrame, column: str) -> pl.Expr:
         fold = text.select((pl.col(ROW).rank("ordinal") % FOLDS).alias("fold")).to_series()
         values = pl.Series(column, [None] * text.height, dtype=pl.Float64)
         for k in range(FOLDS):
             rest = text.filter(fold != k)
-            table = _level_means(rest, column, self.target, _mean(rest[self.target]))
-            encoded = text[column].replace_strict(
-                list(table), list(table.values()), default=self.overall_mean, return_dtype=pl.Float64
-            )
+            overall = _mean(rest[self.target])
+            table = _level_means(rest, column, self.target, overall)
+            encoded = text.select(_look_up(pl.col(column), table, overall)).to_series()
             values = encoded.zip_with(fold == k, values)
         return pl.lit(values)
 
@@ -178,11 +174,14 @@ def _is_categorical(values: pl.Series, name: str) -> bool:
     return values.dtype in (pl.String, pl.Categorical) or (values.dtype.is_integer() and bool(_ID_LIKE.search(name)))
 
 
-def _as_text(rows: pl.DataFrame) -> pl.DataFrame:
+def _as_text(rows: pl.DataFrame, *categorical: str) -> pl.DataFrame:
     """Integer codes and categoricals as text, so that levels have one type; other columns as they are."""
-    return rows.with_columns(
-        pl.col(c).cast(pl.String) for c in rows.columns if c != ROW and _is_categorical(rows[c], c)
-    )
+    return rows.with_columns(pl.col(c).cast(pl.String) for c in categorical)
+
+
+def _look_up(values: pl.Expr, means: dict[str, float], unseen: float) -> pl.Expr:
+    found = values.replace_strict(list(means), list(means.values()), default=unseen, return_dtype=pl.Float64)
+    return pl.when(values.is_not_null()).then(found)
 
 
 def _mean(values: pl.Series) -> float:

@@ -63,7 +63,7 @@ def parse_options_file(text: str, file_name: str) -> dict[str, Any]:
     """
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date, but is none
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise UserError(f"{file_name}{line}: not valid YAML. Write one `key: value` a line.") from error
@@ -83,8 +83,12 @@ def merge_options(*layers: Mapping[str, Any], where: str = "options") -> Dataset
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
-            if key in ("split", "hyperparameters") and isinstance(value, Mapping):
-                merged[key] = {**merged.get(key, {}), **value}
+            if (
+                key in ("split", "hyperparameters")
+                and isinstance(value, Mapping)
+                and isinstance(merged.get(key), Mapping)
+            ):
+                merged[key] = {**merged[key], **value}
             else:
                 merged[key] = value
     try:

@@ -41,7 +41,9 @@ class Settings(BaseSettings):
     @field_validator("storage")
     @classmethod
     def _storage_is_a_file_address(cls, value: str | None) -> str | None:
-        if value is not None and (urlparse(value).scheme != "file" or not urlparse(value).path.startswith("/")):
+        # `file://var/optiflow` would name a machine called `var` and end up in /optiflow.
+        address = urlparse(value or "file:///")
+        if address.scheme != "file" or address.netloc or not address.path.startswith("/"):
             raise ValueError("expected an address such as file:///var/optiflow")
         return value
 

@@ -19,6 +19,7 @@ import dagster as dg
 import polars as pl
 
 from optiflow.errors import TransientError, UserError
+from optiflow.parquet import write_parquet
 
 UPLOADS = "uploads"
 LAKE = "lake"
@@ -117,8 +118,8 @@ class Storage(dg.ConfigurableResource):
         try:
             yield temporary
             temporary.replace(target)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        except (OSError, pl.exceptions.ComputeError) as error:
+            if _is_disk_full(error):
                 raise TransientError(
                     f"No space left while writing {self.uri_for(key)}: free some space, then run again. "
                     "Nothing half-written was left and the upload is untouched."
@@ -150,4 +151,12 @@ class Storage(dg.ConfigurableResource):
     def write_parquet(self, key: str, frame: pl.DataFrame | pl.LazyFrame) -> None:
         """Put a frame in place as Parquet (zstd); a lazy frame is streamed."""
         with self.writing(key) as path:
-            frame.lazy().sink_parquet(path, compression="zstd", mkdir=False)
+            write_parquet(frame, path)
+
+
+def _is_disk_full(error: OSError | pl.exceptions.ComputeError) -> bool:
+    full = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in full
+    # The Parquet writer passes the system's error on as text only.
+    return any(f"(os error {number})" in str(error) for number in full)

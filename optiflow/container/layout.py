@@ -1,0 +1,74 @@
+"""SageMaker's folders below `/opt/ml`: where a training program finds its input and leaves its output.
+
+Source: "How Amazon SageMaker AI provides training information" in the developer guide.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optiflow.errors import UserError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders and files of one job below `prefix`."""
+
+    prefix: Path
+
+    @property
+    def model(self) -> Path:
+        """Folder of the model, written by training and read by scoring."""
+        return self.prefix / "model"
+
+    @property
+    def output_data(self) -> Path:
+        """Folder of everything else that a job leaves: metrics, predictions."""
+        return self.prefix / "output" / "data"
+
+    @property
+    def failure(self) -> Path:
+        """File that says in plain text why the job failed."""
+        return self.prefix / "output" / "failure"
+
+    def channel(self, name: str) -> Path:
+        """Folder of a channel's files."""
+        return self.prefix / "input" / "data" / name
+
+    def hyperparameters(self) -> dict[str, str]:
+        """The hyperparameters, all of them strings; empty if the file is missing."""
+        return {name: str(value) for name, value in self._config("hyperparameters.json").items()}
+
+    def content_types(self) -> dict[str, str | None]:
+        """Each configured channel's media type in lower case, without parameters; None where none is given."""
+        channels = self._config("inputdataconfig.json")
+        types = {name: (channel or {}).get("ContentType") for name, channel in channels.items()}
+        return {name: text.split(";")[0].strip().lower() if text else None for name, text in types.items()}
+
+    def hosts(self) -> list[str]:
+        """The hosts that share the job."""
+        return list(self._config("resourceconfig.json").get("hosts") or ["algo-1"])
+
+    def _config(self, name: str) -> Mapping[str, Any]:
+        path = self.prefix / "input" / "config" / name
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise UserError(f"{name}: not valid JSON ({error}).") from error
+
+
+@contextmanager
+def put_in_place(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""`transform`: from `model/xgboost-model` and the files of `input/data/transform` to one `.out` file each."""
+
+from typing import TYPE_CHECKING
+
+from optiflow.container.channels import channel_files, read_file
+from optiflow.container.layout import Layout, put_in_place
+from optiflow.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+CHANNEL = "transform"
+
+
+def run_transform(layout: Layout) -> None:
+    """Write `output/data/<file>.out` for each file of features: one line a row, as Batch Transform does.
+
+    Raises:
+        UserError: no model, no file, a cell that is no number, or not the columns that the model was trained on.
+    """
+    from optiflow.learners import xgboost as learner
+
+    model = layout.model / learner.MODEL_FILE
+    if not model.is_file():
+        raise UserError(f"the model folder has no file {learner.MODEL_FILE}: give the model.tar.gz of a training job.")
+    booster = learner.load(model)
+    folder = layout.channel(CHANNEL)
+    content_type = layout.content_types().get(CHANNEL)
+    for path in channel_files(folder):
+        features = read_file(path, content_type)
+        predictions = learner.predict(booster, features)
+        relative = path.relative_to(folder)
+        with put_in_place(layout.output_data / relative.with_name(f"{relative.name}.out")) as target:
+            write_predictions(predictions, target)
+        print(f"{relative}: {len(predictions)} predictions", flush=True)
+
+
+def write_predictions(predictions: "np.ndarray", path: "Path") -> None:
+    """Write float32 predictions as text, one row a line, with commas between classes.
+
+    Each number is written as the float64 that equals it, so that a reader gets the same number whether it parses to
+    32 or to 64 bits.
+    """
+    rows = predictions.astype("float64").tolist()
+    lines = (",".join(map(repr, row)) for row in rows) if predictions.ndim > 1 else map(repr, rows)
+    with path.open("w") as file:
+        file.writelines(f"{line}\n" for line in lines)
