@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from optiflow.pipelines.spec import Pipeline
-from optiflow_dagster.partitions import DATASETS, SERIES
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
@@ -39,9 +38,7 @@ def pipeline_jobs(pipeline: Pipeline) -> PipelineJobs:
 
     def job(suffix: str, description: str, *assets: str) -> "AssetJob":
         selection = dg.AssetSelection.assets(*([name, asset] for asset in assets))
-        return dg.define_asset_job(
-            f"{name}_{suffix}", selection, description=description, partitions_def=DATASETS[name]
-        )
+        return dg.define_asset_job(f"{name}_{suffix}", selection, description=description)
 
     first = ("upload", "enriched", "train", "test", "actuals", "training_job")
     second = ("model", "prediction_job")
@@ -60,5 +57,4 @@ def fred_job() -> "AssetJob":
         "fred_job",
         dg.AssetSelection.assets(["fred", "observations"]),
         description="Fetches FRED series anew.",
-        partitions_def=SERIES,
     )

@@ -68,9 +68,10 @@ def _boot_id() -> str:
 def _start_time(process: int) -> str:
     """Field 22 of /proc/<pid>/stat; where there is no /proc, whether the process exists is all that is known."""
     try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-        return stat.rsplit(")", 1)[1].split()[19]
-    except FileNotFoundError:
+        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+        # A zombie has ended, though nobody has taken its exit code yet.
+        return "gone" if fields[0] in "ZX" else fields[19]
+    except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self").exists():
             return "gone"
     try:

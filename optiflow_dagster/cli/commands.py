@@ -146,7 +146,7 @@ def search(text: str, limit: int, as_json: bool) -> None:
         click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
         return
     for row in found.iter_rows(named=True):
-        click.echo(f"{row['series_id']:<16} {row['frequency']:<3} {row['title']} ({row['units']})")
+        click.echo(f"{row['id']:<16} {row['frequency']:<3} {row['title']} ({row['units']})")
     if found.is_empty():
         click.echo("No series found. Try fewer or other words.")
 

@@ -16,6 +16,7 @@ from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import landing_prefix, pair_files
 
 LISTS = ("fred_series", "drop_columns", "keep_columns")
+TEXTS = ("target", "date_column", "date_format")
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -34,10 +35,17 @@ def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
         for parent in parents:
             target = target.setdefault(parent, {})
         try:
-            target[key] = _split(value) if key in LISTS and not parents else yaml.safe_load(value)
+            target[key] = _value(key, value) if not parents else yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise UserError(f"--option {text!r}: {value!r} is not a plain value.") from error
     return options
+
+
+def _value(key: str, text: str) -> Any:
+    if key in LISTS:
+        return _split(text)
+    # As it is: `%` cannot begin a plain value of YAML, and a column may be named 2024.
+    return text if key in TEXTS else yaml.safe_load(text)
 
 
 def _split(value: str) -> list[str]:

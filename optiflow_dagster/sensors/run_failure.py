@@ -1,7 +1,7 @@
 """`run_failure_sensor`: tells a webhook about every failed run."""
 
 import json
-from urllib.error import URLError
+from http.client import HTTPException
 from urllib.request import Request, urlopen
 
 import dagster as dg
@@ -48,7 +48,7 @@ def post(url: str, message: dict[str, str]) -> None:
     try:
         with urlopen(request, timeout=TIMEOUT_SECONDS):
             pass
-    except (URLError, TimeoutError) as error:
+    except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise TransientError(f"The webhook in OPTIFLOW_ALERT_URL did not take the message: {reason}.") from error
 

@@ -60,9 +60,12 @@ def choose_uploads(
 
 
 def read_cursor(text: str | None) -> dict[str, Position]:
-    """The position per pipeline. A cursor of another version begins anew: run keys keep that from doubling runs."""
-    data = json.loads(text) if text else {}
-    if data.get("version") != CURSOR_VERSION:
+    """The position per pipeline. A cursor that is not ours begins anew: run keys keep that from doubling runs."""
+    try:
+        data = json.loads(text) if text else None
+    except json.JSONDecodeError:
+        return {}
+    if not isinstance(data, dict) or data.get("version") != CURSOR_VERSION:
         return {}
     return {name: Position(p["at_ns"], frozenset(p["seen"])) for name, p in data["positions"].items()}
 
