@@ -1,6 +1,9 @@
 # `make demo` and `make test` need only Python 3.11 to 3.13 and make; each sets up what it needs in .venv first.
 
-PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3))
+# The first that runs: a version manager puts names on the path of versions that are installed but not chosen.
+IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c '$(IS_SUPPORTED)' 2>/dev/null && break; done; echo $$python)
 BIN := .venv/bin
 export DAGSTER_HOME := $(CURDIR)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -42,7 +45,7 @@ clean: ## Remove the environment and all that runs wrote (uploads too)
 setup: .venv/dev
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	@$(PYTHON) -c '$(IS_SUPPORTED)' || \
 		{ echo "OptiFlow needs Python 3.11 to 3.13: make PYTHON=/path/to/python3.12 …"; exit 1; }
 	@echo "Setting up .venv (once, some minutes) …"
 	@$(PYTHON) -m venv .venv

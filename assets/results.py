@@ -116,7 +116,7 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 "report": dg.MetadataValue.md(to_markdown(made, plots)),
-                "page": dg.MetadataValue.url(page),
+                "page": dg.MetadataValue.path(page),  # not a link: browsers do not follow file:// from the UI
                 "verdict": made.verdict,
                 "skill": made.skill,
                 "baseline": made.best_baseline,

@@ -19,7 +19,7 @@ from optiflow.split import ROW, split_rows
 VALIDATION_FRACTION = 0.15
 """Share of the training rows that early stopping watches; chosen like the test rows, never among them."""
 
-EXPLAINED_ROWS = 2_000
+EXPLAINED_ROWS = 1_000
 """Rows that contributions are averaged over: enough for two digits, and seconds less than all of a large test set."""
 
 
@@ -70,8 +70,11 @@ def prepare_training(rows: pl.DataFrame, *, target: str, date_column: str, optio
 
 
 def _with_target(rows: pl.DataFrame, target: str, encoded: pl.DataFrame) -> pl.DataFrame:
-    # A feature may have the target's name only by accident of encoding; by position the target is always first.
-    return encoded.insert_column(0, rows[target].cast(pl.Float32).alias("target"))
+    # Jobs know the target by its position; its name must only be another than every feature's.
+    name = "target"
+    while name in encoded.columns:
+        name += "_"
+    return encoded.insert_column(0, rows[target].cast(pl.Float32).alias(name))
 
 
 def content_digest(*tables: pl.DataFrame) -> str:
@@ -91,7 +94,7 @@ def code_version() -> str:
 
 
 def mean_contributions(model_file: Path, encoder: FeatureEncoder, rows: pl.DataFrame) -> dict[str, float]:
-    """How far each feature moves a prediction on average: mean |SHAP| over at most 2,000 rows, in target units.
+    """How far each feature moves a prediction on average: mean |SHAP| over at most 1,000 rows, in target units.
 
     Args:
         model_file: The `xgboost-model` out of a training job's artifact.

@@ -7,7 +7,9 @@ process, and it writes straight to the final name. This one leaves the bytes to 
 import dagster as dg
 import polars as pl
 
+from optiflow.errors import UserError
 from resources.catalog import Catalog
+from resources.failures import told_plainly
 from resources.revision import pinned
 from resources.storage import Storage
 
@@ -25,19 +27,23 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame) -> None:
         """Put the table in place, then describe what lies there."""
-        key = self._key(context, context.step_context.instance)
-        self.storage.write_parquet(key, obj)
-        context.add_output_metadata(table_metadata(self.storage, key))
+        with told_plainly(context.step_context.dagster_run.tags):
+            key = self._key(context, context.step_context.instance)
+            self.storage.write_parquet(key, obj)
+            context.add_output_metadata(table_metadata(self.storage, key))
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
-        """The table as a lazy frame.
-
-        Raises:
-            FileNotFoundError: the upstream asset has no table for this revision.
-        """
+        """The table as a lazy frame; a failure that names the asset to materialize if there is none."""
         upstream = context.upstream_output
         assert upstream is not None
-        return self.storage.scan_parquet(self._key(context, context.instance))
+        with told_plainly(context.step_context.dagster_run.tags):
+            key = self._key(context, context.instance)
+            try:
+                return self.storage.scan_parquet(key)
+            except FileNotFoundError as error:
+                asset = context.asset_key.to_user_string()
+                where = self.storage.uri_for(key)
+                raise UserError(f"There is no table of {asset} at {where}: materialize {asset} first.") from error
 
     def _key(self, context: dg.OutputContext | dg.InputContext, instance: dg.DagsterInstance) -> str:
         partition = context.asset_partition_keys[0] if context.has_asset_partitions else "all"

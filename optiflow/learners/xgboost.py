@@ -161,7 +161,11 @@ def contributions(booster: "Booster", features: "np.ndarray") -> "np.ndarray":
     Raises:
         UserError: the model was trained on another number of columns.
     """
-    return booster.predict(_scoring_data(booster, features), pred_contribs=True)
+    # One thread: with more, XGBoost's threads spin while they wait for each other, and beside other work on the machine
+    # that made 2,000 rows take 7 s instead of 1.5 s.
+    one_thread = booster.copy()
+    one_thread.set_param({"nthread": 1})
+    return one_thread.predict(_scoring_data(booster, features), pred_contribs=True)
 
 
 def _training_data(matrix: Matrix) -> "DMatrix":

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import dagster as dg
 from rich.console import Console
 
-from assets.failures import ERROR_KIND, STARTED_BY_TAG
 from optiflow_dagster.run_launcher import PROCESS_TAG, own_process
+from resources.failures import ERROR_KIND, STARTED_BY_TAG
 
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 SHOWN = {
@@ -73,7 +73,8 @@ class Progress:
     def _say_checked(self, event: dg.DagsterEvent) -> None:
         check = event.asset_check_evaluation_data
         if not check.passed:
-            self.console.print(f"  [yellow]![/yellow] check {check.check_name} of {check.asset_key.path[-1]} failed")
+            word = "warning" if check.severity is dg.AssetCheckSeverity.WARN else "failed"
+            self.console.print(f"  [yellow]![/yellow] {word}: check {check.check_name} of {check.asset_key.path[-1]}")
 
 
 def _short(key: str, value: dg.MetadataValue | None) -> str:
