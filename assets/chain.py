@@ -30,7 +30,7 @@ class Chain:
 
     def record(self, context: dg.AssetExecutionContext, catalog: Catalog) -> DatasetRecord:
         """The revision of the dataset that this run works on."""
-        return pinned(context.instance, context.run_id, catalog, self.pipeline.name, context.partition_key)
+        return pinned(context.instance, context.run.run_id, catalog, self.pipeline.name, context.partition_key)
 
     def asset(self, name: str, **arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
         """`@dg.asset` with all that the chain's links share; `arguments` are its others."""

@@ -18,8 +18,6 @@ from optiflow.baselines import fit_baselines
 from optiflow.encoding import FeatureEncoder
 from optiflow.errors import JobFailedError
 from optiflow.learners.xgboost import MODEL_FILE
-from optiflow.report.build import build_report
-from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, report_to_json
 from optiflow.split import ROW
 from optiflow.training import mean_contributions
@@ -88,6 +86,8 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         catalog: Catalog,
         fred: FredResource,
     ) -> dg.MaterializeResult:
+        from optiflow.report.build import build_report
+        from optiflow.report.markdown import to_markdown
         from optiflow.report.plots import draw_plots
         from optiflow.report.render import to_html
 

@@ -69,7 +69,7 @@ def submit_once(
             pipeline=record.pipeline,
             dataset=record.dataset,
             revision=record.revision,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             status=JobStatus.PENDING,
             created_at=state.created_at,
         )

@@ -21,7 +21,6 @@ from optiflow.fred.calendar import asof_calendar
 from optiflow.fred.series import SERIES_SCHEMA
 from optiflow.options import merge_options
 from optiflow.split import ROW, split_rows
-from optiflow.upload import read_upload
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, revision_of
 from resources.fred import SNAPSHOT, FredResource
@@ -55,6 +54,8 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
     def upload(
         context: dg.AssetExecutionContext, config: UploadConfig, storage: Storage, catalog: Catalog
     ) -> pl.DataFrame:
+        from optiflow.upload import read_upload
+
         file = find_upload(storage, pipeline.name, context.partition_key)
         layers = (pipeline.default_options, read_options(storage, file), config.options)
         options = merge_options(*layers, where=f"options of {file.name}")
@@ -76,7 +77,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         )
         storage.write_parquet(record.key("rejected"), table.rejected)
         catalog.open().put_dataset(record)
-        pin(context.instance, context.run_id, record)
+        pin(context.instance, context.run.run_id, record)
         context.add_output_metadata(
             {
                 "file": file.name,

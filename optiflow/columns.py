@@ -25,6 +25,11 @@ _ID_NAME = re.compile(
 )
 
 
+def names_a_code(name: str) -> bool:
+    """Whether a column's name says that its integers are codes of things, not amounts: `StoreID`, `zip code`."""
+    return bool(_ID_NAME.search(name))
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A column that is not used as a feature, and why."""
@@ -81,7 +86,7 @@ def _looks_like(values: pl.Series, name: str) -> str | None:
         return "a second date: it may not be known yet on the order date"
     if values.dtype == pl.String:
         return _looks_like_text(values, name)
-    if values.dtype.is_integer() and _ID_NAME.search(name) and _distinct_share(values) >= MOSTLY:
+    if values.dtype.is_integer() and names_a_code(name) and _distinct_share(values) >= MOSTLY:
         return f"an identifier: {_distinct_share(values):.0%} of its values are distinct"
     return None
 
@@ -101,7 +106,7 @@ def _looks_like_text(values: pl.Series, name: str) -> str | None:
     words = sample.str.count_matches(r"\S+").mean()
     if isinstance(words, float) and words >= LONG_TEXT_WORDS and share >= MOSTLY:
         return f"free text: {words:.0f} words on average and {share:.0%} of its values are distinct"
-    if share >= ALMOST_ALL or (share >= MOSTLY and _ID_NAME.search(name)):
+    if share >= ALMOST_ALL or (share >= MOSTLY and names_a_code(name)):
         return f"an identifier: {share:.0%} of its values are distinct"
     return None
 

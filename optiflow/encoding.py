@@ -5,13 +5,13 @@ which columns are features (`columns`).
 """
 
 import json
-import re
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 import polars as pl
 
+from optiflow.columns import names_a_code
 from optiflow.split import ROW
 
 MAX_ONE_HOT = 32
@@ -20,8 +20,6 @@ MAX_ONE_HOT = 32
 FOLDS = 5
 SMOOTHING_ROWS = 20
 """A category's mean is pulled towards the overall mean as if it had this many more rows of it."""
-
-_ID_LIKE = re.compile(r"(?:^|[ _\-])(?i:id|ids|code|number|no|nr|key)$|(?<=[a-z])(?:ID|Id|Code|Number|No|Key)$")
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ class FeatureEncoder:
 
 
 def _is_categorical(values: pl.Series, name: str) -> bool:
-    return values.dtype in (pl.String, pl.Categorical) or (values.dtype.is_integer() and bool(_ID_LIKE.search(name)))
+    return values.dtype in (pl.String, pl.Categorical) or (values.dtype.is_integer() and names_a_code(name))
 
 
 def _as_text(rows: pl.DataFrame, *categorical: str) -> pl.DataFrame:

@@ -14,9 +14,6 @@ from optiflow.pipelines.spec import Pipeline
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-DATASET_TAG = "optiflow/dataset"
-"""On every run of a chain: `<pipeline>/<dataset>`. `dagster.yaml` lets one run at a time work on a dataset."""
-
 
 @dataclass(frozen=True)
 class PipelineJobs:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from optiflow.errors import UserError
 from optiflow.pipelines.spec import Pipeline
-from optiflow_dagster.jobs import DATASET_TAG, PipelineJobs
+from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS, SERIES
 from resources.landing import find_upload
 from resources.storage import Storage
@@ -53,8 +53,7 @@ def retraining_schedule(pipeline: Pipeline, jobs: PipelineJobs) -> dg.ScheduleDe
         if not live:
             yield dg.SkipReason(f"No dataset of {pipeline.name} has a file in its landing folder.")
         for dataset in live:
-            tags = {DATASET_TAG: f"{pipeline.name}/{dataset}"}
-            yield dg.RunRequest(run_key=f"{dataset}@{_day(context)}", partition_key=dataset, tags=tags)
+            yield dg.RunRequest(run_key=f"{dataset}@{_day(context)}", partition_key=dataset)
 
     return retraining
 

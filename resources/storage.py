@@ -113,9 +113,9 @@ class Storage(dg.ConfigurableResource):
             TransientError: the disk is full; nothing was put in place.
         """
         target = self.path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             temporary.replace(target)
         except (OSError, pl.exceptions.ComputeError) as error:

@@ -37,6 +37,19 @@ class Commands(click.Group):
                 "Interrupted. A training job that has begun goes on; run the same command again to take it up.",
                 INTERRUPTED,
             )
+        except _database_error() as error:
+            _fail(
+                f"The database cannot be used: {error.orig}. If the disk is full, free some space; then run again. "  # pyright: ignore[reportAttributeAccessIssue]
+                "Your uploads are untouched.",
+                FAILED,
+            )
+
+
+def _database_error() -> type[Exception]:
+    # Asked for only when an error passes by, so that commands that need no database do not load SQLAlchemy.
+    from sqlalchemy.exc import OperationalError
+
+    return OperationalError
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -177,13 +190,11 @@ def _run(pipeline: str, dataset: str) -> None:
 
     from optiflow_dagster.cli.progress import execute
     from optiflow_dagster.definitions import build_definitions
-    from optiflow_dagster.jobs import DATASET_TAG
     from optiflow_dagster.partitions import DATASETS
 
     with workplace.instance() as instance:
         instance.add_dynamic_partitions(str(DATASETS[pipeline].name), [dataset])
-        tags = {DATASET_TAG: f"{pipeline}/{dataset}"}
-        failures = execute(build_definitions(workplace.settings), f"{pipeline}_job", dataset, instance, console, tags)
+        failures = execute(build_definitions(workplace.settings), f"{pipeline}_job", dataset, instance, console)
     if failures:
         raise _as_error(failures[0])
     record, found = show.newest_report(workplace, spec, dataset)

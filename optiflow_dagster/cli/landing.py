@@ -71,7 +71,7 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     options, where = _options_beside(source)
     if not options:
         options, where = _options_landed(workplace, pipeline, source.name), f"options of {dataset}"
-    merged = merge_options(options, flags)
+    merged = merge_options(options, flags, where=where)
     effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
     pipeline.hyperparameters(effective)
     upload = read_upload(source, source.name, effective, pipeline.schema_for)

@@ -101,12 +101,7 @@ def step_failure(event: dg.DagsterEvent) -> StepFailure:
 
 
 def execute(
-    definitions: dg.Definitions,
-    job: str,
-    partition: str,
-    instance: dg.DagsterInstance,
-    console: Console,
-    tags: dict[str, str],
+    definitions: dg.Definitions, job: str, partition: str, instance: dg.DagsterInstance, console: Console
 ) -> list[StepFailure]:
     """Run one job for one partition in this process; returns why it failed, nothing if it did not."""
     run_id = str(uuid.uuid4())
@@ -118,7 +113,7 @@ def execute(
         partition_key=partition,
         raise_on_error=False,
         run_id=run_id,
-        tags={**tags, STARTED_BY_TAG: "cli", PROCESS_TAG: own_process(), "dagster/max_retries": "0"},
+        tags={STARTED_BY_TAG: "cli", PROCESS_TAG: own_process(), "dagster/max_retries": "0"},
     )
     if not result.success and not progress.failures:
         return [StepFailure(job, "bug", _run_failure(result))]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from optiflow.errors import TransientError
-from optiflow_dagster.jobs import DATASET_TAG, PipelineJobs
+from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.sensors.external_jobs_decision import RunState, choose_follow_ups
 from resources.catalog import Catalog
 from resources.catalog.records import JobRecord
@@ -77,5 +77,5 @@ def _request(job: JobRecord) -> dg.RunRequest:
         run_key=f"{job.name}/{job.round}",
         job_name=f"{job.pipeline}_{NEXT_PART[job.kind]}",
         partition_key=job.dataset,
-        tags={DATASET_TAG: f"{job.pipeline}/{job.dataset}", REVISION_TAG: job.revision},
+        tags={REVISION_TAG: job.revision},
     )

@@ -59,5 +59,6 @@ def _first_cause(context: dg.RunFailureSensorContext) -> str:
         if failure.user_failure_data and failure.user_failure_data.description:
             return failure.user_failure_data.description
         if failure.error:
-            return failure.error.message.strip()
+            # Dagster wraps what an asset raised in an error that only names the step.
+            return (failure.error.cause or failure.error).message.strip()
     return context.failure_event.message or "No cause was recorded."

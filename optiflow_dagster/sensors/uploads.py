@@ -8,7 +8,7 @@ import dagster as dg
 from optiflow.dataset_id import dataset_id
 from optiflow.errors import UserError
 from optiflow.pipelines import PIPELINES
-from optiflow_dagster.jobs import DATASET_TAG, PipelineJobs
+from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
 from optiflow_dagster.sensors.uploads_decision import Decision, Position, choose_uploads, read_cursor, write_cursor
 from resources.landing import LandedFile, landing_prefix, pair_files
@@ -80,5 +80,4 @@ def _request(pipeline: str, dataset: str, file: LandedFile) -> dg.RunRequest:
         run_key=f"{pipeline}/{file.name}@{file.etag}@{file.changed_ns}",
         job_name=f"{pipeline}_training_job",
         partition_key=dataset,
-        tags={DATASET_TAG: f"{pipeline}/{dataset}"},
     )

@@ -1,0 +1,99 @@
+"""Dataset ids: what a file name becomes, and which names are refused."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optiflow.dataset_id import (
+    MAX_LENGTH,
+    PATTERN,
+    TABLE_SUFFIXES,
+    check_dataset_id,
+    dataset_id,
+    file_stem,
+    table_suffix,
+)
+from optiflow.errors import UserError
+
+suffixes = st.sampled_from([*TABLE_SUFFIXES, ".CSV", ".csv.gz", ".Parquet.ZST"])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(st.characters(), max_size=200), suffixes)
+def test_any_name_is_an_id_or_a_user_error(stem: str, suffix: str) -> None:
+    try:
+        found = dataset_id(stem + suffix)
+    except UserError:
+        return
+    assert PATTERN.fullmatch(found)
+    assert len(found) <= MAX_LENGTH
+    assert check_dataset_id(found) == found
+    assert dataset_id(found + suffix) == found
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max_size=60), suffixes)
+def test_the_suffix_never_becomes_part_of_the_id(stem: str, suffix: str) -> None:
+    try:
+        plain = dataset_id(stem + ".csv")
+    except UserError:
+        with pytest.raises(UserError):
+            dataset_id(stem + suffix)
+    else:
+        assert dataset_id(stem + suffix) == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("US_Regional_Sales_Data.csv", "us-regional-sales-data"),
+        ("Müller.csv", "muller"),
+        ("a,b,c.csv", "a-b-c"),
+        ("Sales...2024.CSV.gz", "sales-2024"),
+        ("C:\\orders\\Straße 7.xlsx", "strae-7"),
+        ("İİ.csv", "ii"),
+        ("x.csv.zst.gz", "x"),
+        ("archive.csv.parquet", "archive-csv"),
+        ("a" * 200 + ".csv", "a" * 40),
+        ("a" * 39 + " b.csv", "a" * 39),
+    ],
+)
+def test_names_become_readable_ids(name: str, expected: str) -> None:
+    assert dataset_id(name) == expected
+
+
+@pytest.mark.parametrize("name", ["../secrets.csv", "a/../b.csv", "..\\b.csv", "..csv.csv"])
+def test_names_that_lead_out_of_their_folder_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match="leads out of its folder: rename the file"):
+        dataset_id(name)
+
+
+@pytest.mark.parametrize("name", ["売上.csv", "---.csv", " .csv"])
+def test_a_name_without_a_letter_or_digit_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="rename the file"):
+        dataset_id(name)
+
+
+def test_a_name_that_is_not_utf8_is_refused_in_a_message_that_is() -> None:
+    with pytest.raises(UserError, match="not a UTF-8 file name") as caught:
+        dataset_id(b"caf\xe9.csv".decode(errors="surrogateescape"))
+    assert "caf\\udce9.csv" in str(caught.value).encode().decode()
+
+
+@pytest.mark.parametrize("name", ["orders.pdf", "orders", "orders.csv.bak", "orders.gz", ".csv"])
+def test_a_file_that_is_no_table_is_refused_with_the_suffixes_that_are(name: str) -> None:
+    with pytest.raises(UserError, match=r"\.parquet"):
+        table_suffix(name)
+
+
+def test_the_stem_keeps_the_users_spelling() -> None:
+    assert file_stem("orders/Sales 2024.csv.gz") == "Sales 2024"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("My Shop", "my-shop"), ("a--b", "a-b"), ("-a", "a"), ("a" * 41, "a" * 40), ("a\n", "a"), ("a,b", "a-b")],
+)
+def test_what_is_no_id_is_refused_with_the_id_that_was_meant(text: str, hint: str) -> None:
+    with pytest.raises(UserError, match=f"Did you mean '{hint}'"):
+        check_dataset_id(text)

@@ -1,0 +1,259 @@
+"""`external_jobs_sensor`: one follow-up per job and round, with real jobs and a real catalog."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+from dagster._core.definitions.run_request import SkipReason
+
+from optiflow.options import merge_options
+from optiflow_dagster.definitions import build_definitions
+from optiflow_dagster.sensors.external_jobs_decision import choose_follow_ups
+from resources.adapters import Adapters
+from resources.catalog.records import DatasetRecord, JobRecord, revision_of
+from resources.catalog.store import CatalogStore
+from resources.jobs.contract import Channel, JobKind, JobRequest, JobState, JobStatus
+from resources.jobs.local import LocalJobs
+from resources.settings import load_settings
+
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+TRAINING, TRANSFORM = JobKind.TRAINING, JobKind.TRANSFORM
+DATASET = DatasetRecord(
+    "orders", "shop", revision_of("1" * 64, merge_options({})), "1" * 64, "s.csv", 1, merge_options({}), NOW
+)
+
+
+def job(name: str = "a", status: JobStatus = JobStatus.PENDING, kind: JobKind = TRAINING, **changes: Any) -> JobRecord:
+    made = JobRecord(name, kind, "orders", "shop", DATASET.revision, f"run-of-{name}", status, NOW)
+    return replace(made, **changes)
+
+
+def state(name: str, status: JobStatus) -> JobState:
+    return JobState(name, TRAINING, status, NOW)
+
+
+@pytest.mark.parametrize(
+    ("known", "there", "run", "replaced"),
+    list(product(JobStatus, [*JobStatus, None], ["active", "retrying", "ended"], [False, True])),
+)
+def test_a_job_is_followed_up_once_it_has_ended_and_nobody_else_answers_for_it(
+    known: JobStatus, there: JobStatus | None, run: str, replaced: bool
+) -> None:
+    """`there` is what the place says; None is a job that it does not know, which `describe` turns into a failed one."""
+    waiting = [job(status=known)]
+    if replaced:
+        waiting.append(job("b", created_at=NOW + timedelta(seconds=1)))
+    active = {name: state(name, JobStatus.IN_PROGRESS) for name in "b"}
+    if there is not None and not there.is_final:
+        active["a"] = state("a", there)
+    asked: list[str] = []
+
+    def describe(asked_for: JobRecord) -> JobState:
+        asked.append(asked_for.name)
+        return state(asked_for.name, there or JobStatus.FAILED)
+
+    decision = choose_follow_ups(waiting, active, describe, lambda _: run)
+    ours = [update for update in decision.updates if update.name == "a"]
+    works = "a" in active
+    over = not works and run == "ended"
+    assert asked == ([] if works or known.is_final else ["a"])
+    assert [update.status for update in ours] == (
+        [active["a"].status] if works and active["a"].status != known else [there or JobStatus.FAILED] if asked else []
+    )
+    assert [found.name for found in decision.follow_up] == (["a"] if over and not replaced else [])
+    assert [found.name for found in decision.superseded] == (["a"] if over and replaced else [])
+    assert decision.waiting == int(not over) + int(replaced)
+
+
+def test_jobs_of_other_revisions_datasets_and_kinds_do_not_replace_each_other() -> None:
+    jobs = [job("a"), job("b", kind=TRANSFORM), job("c", dataset="x"), job("d", revision="2"), job("e", pipeline="p")]
+    decision = choose_follow_ups(jobs, {}, lambda found: state(found.name, JobStatus.COMPLETED), lambda _: "ended")
+    assert decision.follow_up == jobs
+    assert decision.superseded == []
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalJobs]:
+    """Three real jobs: `good` and `scored` have completed, `bad` has failed."""
+    folder = tmp_path_factory.mktemp("jobs")
+    table = pl.DataFrame({"y": [float(i % 7) for i in range(50)], "x": [float(i) for i in range(50)]})
+    table.cast(pl.Float32).write_parquet(folder / "train.parquet")
+    table.select("x").cast(pl.Float32).write_parquet(folder / "test.parquet")
+    jobs = LocalJobs(root=str(folder / "jobs"), max_parallel=2)
+    train = {"train": Channel((folder / "train.parquet").as_uri())}
+    parameters = {"num_round": "2", "nthread": "1"}
+    jobs.submit(JobRequest("good", TRAINING, "xgboost", parameters, train))
+    jobs.submit(
+        JobRequest("bad", TRAINING, "xgboost", parameters, {"train": Channel((folder / "no.parquet").as_uri())})
+    )
+    model = jobs.wait("good", TRAINING).output_uri
+    test = {"transform": Channel((folder / "test.parquet").as_uri())}
+    jobs.submit(JobRequest("scored", TRANSFORM, "xgboost", {}, test, model_uri=model))
+    assert jobs.wait("scored", TRANSFORM).status is JobStatus.COMPLETED
+    assert jobs.wait("bad", TRAINING).status is JobStatus.FAILED
+    yield jobs
+    assert jobs.list_active() == []
+
+
+class Ticks:
+    """The real sensor, ticked like the daemon does it."""
+
+    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance, adapters: Adapters, jobs: LocalJobs):
+        self.definitions, self.instance, self.adapters, self.jobs = definitions, instance, adapters, jobs
+        self.repository = definitions.get_repository_def()
+
+    @property
+    def store(self) -> CatalogStore:
+        return self.adapters.catalog.open()
+
+    def __call__(self) -> dg.SensorResult | SkipReason:
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            repository_def=self.repository,
+            resources={"catalog": self.adapters.catalog, "jobs": self.jobs},
+        )
+        result: Any = self.repository.get_sensor_def("external_jobs_sensor")(context)
+        return result
+
+    def requests(self) -> list[dg.RunRequest]:
+        result = self()
+        assert isinstance(result, dg.SensorResult)
+        return list(result.run_requests or [])
+
+    def said(self) -> str:
+        result = self()
+        if isinstance(result, SkipReason):
+            return str(result.skip_message)
+        assert not result.run_requests
+        assert result.skip_reason is not None
+        return str(result.skip_reason.skip_message)
+
+    def known(self, name: str) -> JobRecord:
+        found = self.store.job(name)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def tick(tmp_path: Path, place: LocalJobs) -> Iterator[Ticks]:
+    settings = load_settings(home=tmp_path)
+    definitions = build_definitions(settings, jobs=place)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Ticks(definitions, instance, Adapters.of(settings), place)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "status", "follows"),
+    [
+        ("good", TRAINING, JobStatus.COMPLETED, "orders_prediction_job"),
+        ("bad", TRAINING, JobStatus.FAILED, "orders_prediction_job"),
+        ("scored", TRANSFORM, JobStatus.COMPLETED, "orders_report_job"),
+    ],
+)
+def test_an_ended_job_starts_the_next_part_under_one_run_key_until_that_took_over(
+    tick: Ticks, name: str, kind: JobKind, status: JobStatus, follows: str
+) -> None:
+    tick.store.put_job(job(name, kind=kind))
+    (request,) = tick.requests()
+    assert (request.job_name, request.partition_key, request.run_key) == (follows, "shop", f"{name}/1")
+    assert request.partition_key == "shop"
+    assert request.tags["optiflow/revision"] == DATASET.revision
+    known, there = tick.known(name), tick.jobs.describe(name, kind)
+    assert there is not None
+    assert (known.status, known.output_uri, known.failure_reason) == (status, there.output_uri, there.failure_reason)
+    # The daemon died before the run was made: the tick is repeated and says the same.
+    assert [again.run_key for again in tick.requests()] == [request.run_key]
+    tick.store.mark_followed_up([name])
+    assert tick.said() == "No job is running."
+
+
+def test_a_run_that_adopts_a_job_again_opens_another_round(tick: Ticks) -> None:
+    tick.store.put_job(job("good"))
+    tick.store.mark_followed_up(["good"])
+    tick.store.put_job(job("good", run_id="run-2"))
+    assert [request.run_key for request in tick.requests()] == ["good/2"]
+
+
+def test_a_failed_job_turns_its_model_red_and_is_not_followed_up_again(tick: Ticks) -> None:
+    tick.store.put_dataset(DATASET)
+    tick.store.put_job(job("bad"))
+    tick.instance.add_dynamic_partitions("optiflow_orders", ["shop"])
+    (request,) = tick.requests()
+    run = tick.definitions.resolve_job_def(str(request.job_name)).execute_in_process(
+        instance=tick.instance, partition_key=request.partition_key, tags=request.tags, raise_on_error=False
+    )
+    (failed,) = [event for event in run.all_events if event.is_step_failure]
+    told = failed.step_failure_data.user_failure_data
+    assert failed.step_key == "orders__model"
+    assert told is not None
+    assert str(told.description).startswith("Job bad failed: ")
+    assert "no.parquet" in str(told.description)
+    assert tick.said() == "No job is running."
+
+
+def test_a_running_job_is_waited_for_and_its_state_kept(tick: Ticks, tmp_path: Path) -> None:
+    tick.jobs = LocalJobs(root=str(tmp_path / "jobs"))
+    endless = {"num_round": "1000000", "nthread": "1", "max_depth": "1"}
+    train = {"train": Channel(Path(tick.jobs.root, "../train.parquet").resolve().as_uri())}
+    pl.DataFrame({"y": [1.0, 2.0] * 9, "x": [1.0, 2.0] * 9}).write_parquet(tmp_path / "train.parquet")
+    tick.jobs.submit(JobRequest("long", TRAINING, "xgboost", endless, train))
+    tick.store.put_job(job("long"))
+    try:
+        assert tick.said() == "1 job(s) still running."
+        tick.jobs.stop("long", TRAINING)
+        assert tick.said() == "1 job(s) still running."
+        assert tick.known("long").status is JobStatus.STOPPING
+    finally:
+        tick.jobs.stop("long", TRAINING)
+        tick.jobs.wait("long", TRAINING)
+    assert [request.run_key for request in tick.requests()] == ["long/1"]
+    assert tick.known("long").status is JobStatus.STOPPED
+
+
+def test_a_job_whose_run_still_works_or_will_be_retried_is_that_runs_business(tick: Ticks) -> None:
+    run = dg.DagsterRun(job_name="orders_job", status=dg.DagsterRunStatus.STARTED)
+    tick.instance.add_run(run)
+    tick.store.put_job(job("good", run_id=run.run_id))
+    assert tick.said() == "1 job(s) still running."
+    assert tick.known("good").status is JobStatus.COMPLETED
+    tick.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    tick.instance.report_run_failed(tick.instance.get_runs()[0])
+    assert tick.said() == "1 job(s) still running."
+    tick.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+    assert [request.run_key for request in tick.requests()] == ["good/1"]
+
+
+def test_a_job_whose_folder_is_gone_has_failed_with_that_reason(tick: Ticks) -> None:
+    tick.store.put_job(job("vanished"))
+    assert [request.run_key for request in tick.requests()] == ["vanished/1"]
+    known = tick.known("vanished")
+    assert known.status is JobStatus.FAILED
+    assert "unknown where it was submitted" in str(known.failure_reason)
+
+
+def test_a_job_that_a_later_one_replaced_is_closed_without_a_follow_up(tick: Ticks) -> None:
+    tick.store.put_job(job("bad"))
+    tick.store.put_job(job("good", created_at=NOW + timedelta(seconds=1)))
+    assert [request.run_key for request in tick.requests()] == ["good/1"]
+    assert [found.name for found in tick.store.open_jobs()] == ["good"]
+
+
+def test_a_place_that_cannot_be_asked_skips_the_tick_and_changes_nothing(tick: Ticks, tmp_path: Path) -> None:
+    root = tmp_path / "jobs"
+    shutil.copytree(Path(tick.jobs.root, "good"), root / "good")
+    tick.jobs = LocalJobs(root=str(root))
+    tick.store.put_job(job("good"))
+    root.rename(tmp_path / "aside")
+    root.touch()
+    assert tick.said().startswith("Cannot ask for jobs: ")
+    assert tick.known("good").status is JobStatus.PENDING
+    root.unlink()
+    (tmp_path / "aside").rename(root)
+    assert [request.run_key for request in tick.requests()] == ["good/1"]

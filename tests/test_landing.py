@@ -1,0 +1,112 @@
+"""The landing folder: which files are datasets, and what lies beside them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from optiflow.errors import TransientError, UserError
+from resources.landing import ensure_unchanged, find_upload, landing_prefix, pair_files, read_options, sha256_of
+from resources.storage import Storage, StoredObject
+
+PREFIX = landing_prefix("orders")
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(uri=tmp_path.as_uri())
+
+
+def put(storage: Storage, name: str, data: bytes = b"a\n1\n") -> None:
+    storage.write_bytes(f"{PREFIX}/{name}", data)
+
+
+def wait_for_another_instant(storage: Storage) -> None:
+    """Until the file system's coarse clock has moved on."""
+    probe = storage.root / "probe"
+    probe.touch()
+    start = probe.stat().st_ctime_ns
+    while probe.stat().st_ctime_ns == start:
+        os.utime(probe)
+
+
+def test_an_options_file_is_paired_with_its_table_and_is_no_table_itself() -> None:
+    keys = ("b.csv.options.yaml", "a.csv", "b.csv", "lost.csv.options.yaml", "notes.yaml")
+    objects = [StoredObject(f"{PREFIX}/{key}", 1, number, f"e{number}") for number, key in enumerate(keys)]
+    paired = {file.name: file for file in pair_files(iter(objects))}
+    assert sorted(paired) == ["a.csv", "b.csv", "notes.yaml"]
+    assert paired["b.csv"].options == objects[0]
+    assert paired["a.csv"].options is None
+    assert (paired["b.csv"].changed_ns, paired["b.csv"].etag) == (2, "e2+e0")
+
+
+def test_a_file_changes_when_its_options_do(storage: Storage) -> None:
+    put(storage, "a.csv")
+    before = find_upload(storage, "orders", "a")
+    wait_for_another_instant(storage)
+    put(storage, "a.csv.options.yaml", b"target: x")
+    after = find_upload(storage, "orders", "a")
+    assert after.table == before.table
+    assert after.changed_ns > before.changed_ns
+    assert after.etag != before.etag
+
+
+def test_the_newest_of_a_datasets_formats_is_taken(storage: Storage) -> None:
+    for name in ("Shop.csv", "Shop.parquet", "Shop.csv.gz"):
+        put(storage, name)
+        wait_for_another_instant(storage)
+        assert find_upload(storage, "orders", "shop").name == name
+
+
+def test_files_of_different_names_with_one_id_are_refused_by_name(storage: Storage) -> None:
+    put(storage, "My Shop.csv")
+    put(storage, "my-shop.csv")
+    with pytest.raises(
+        UserError, match=r"'My Shop\.csv', 'my-shop\.csv' in .* dataset id 'my-shop': rename all but one"
+    ):
+        find_upload(storage, "orders", "my-shop")
+
+
+def test_a_missing_or_empty_upload_says_what_to_do(storage: Storage) -> None:
+    with pytest.raises(UserError, match=r"No upload of dataset 'a' in file:.*/uploads/orders: put the file there"):
+        find_upload(storage, "orders", "a")
+    put(storage, "a.csv", b"")
+    put(storage, "..pdf")
+    with pytest.raises(UserError, match=r"a\.csv in .* is empty \(0 bytes\)"):
+        find_upload(storage, "orders", "a")
+
+
+@pytest.mark.parametrize("change", ["rewritten", "removed", "new options"])
+def test_a_file_that_changed_while_it_was_read_is_read_again_later(storage: Storage, change: str) -> None:
+    put(storage, "a.csv")
+    file = find_upload(storage, "orders", "a")
+    ensure_unchanged(storage, "orders", file)
+    put(storage, "other.csv")
+    ensure_unchanged(storage, "orders", file)
+    if change == "rewritten":
+        put(storage, "a.csv", b"a\n2\n")
+    elif change == "removed":
+        storage.path(file.table.key).unlink()
+    else:
+        put(storage, "a.csv.options.yaml", b"target: a")
+    with pytest.raises(TransientError, match=r"a\.csv changed while it was read"):
+        ensure_unchanged(storage, "orders", file)
+
+
+def test_options_are_read_with_and_without_a_byte_order_mark(storage: Storage) -> None:
+    put(storage, "a.csv")
+    assert read_options(storage, find_upload(storage, "orders", "a")) == {}
+    put(storage, "a.csv.options.yaml", "\ufefftarget: Größe".encode())
+    assert read_options(storage, find_upload(storage, "orders", "a")) == {"target": "Größe"}
+
+
+def test_an_options_file_that_is_no_utf8_is_named(storage: Storage) -> None:
+    put(storage, "a.csv")
+    put(storage, "a.csv.options.yaml", "target: Größe".encode("latin-1"))
+    with pytest.raises(UserError, match=r"a\.csv\.options\.yaml: not UTF-8 text"):
+        read_options(storage, find_upload(storage, "orders", "a"))
+
+
+def test_the_version_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,79 @@
+"""The schedules: FRED daily for series in use, retraining weekly for datasets that are still there."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from resources.storage import Storage
+
+MONDAY = datetime(2024, 5, 6, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """In memory: nothing runs here."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def evaluate(
+    definitions: dg.Definitions, name: str, instance: dg.DagsterInstance, at: datetime = MONDAY, **resources: object
+) -> tuple[list[dg.RunRequest], str]:
+    repository = definitions.get_repository_def()
+    context = dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=at, repository_def=repository, resources=resources
+    )
+    data = repository.get_schedule_def(name).evaluate_tick(context)
+    return list(data.run_requests or []), data.skip_message or ""
+
+
+def test_every_series_in_use_is_fetched_once_a_day(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions("optiflow_fred_series", ["UNRATE", "DGS10"])
+    requests, _ = evaluate(definitions, "fred_schedule", instance)
+    assert [(r.partition_key, r.run_key) for r in requests] == [
+        ("UNRATE", "UNRATE@2024-05-06"),
+        ("DGS10", "DGS10@2024-05-06"),
+    ]
+    again, _ = evaluate(definitions, "fred_schedule", instance)
+    tomorrow, _ = evaluate(definitions, "fred_schedule", instance, MONDAY + timedelta(days=1))
+    assert [r.run_key for r in again] == [r.run_key for r in requests]
+    assert {r.run_key for r in tomorrow}.isdisjoint(r.run_key for r in requests)
+
+
+def test_without_a_series_nothing_is_fetched(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    assert evaluate(definitions, "fred_schedule", instance) == ([], "No dataset uses a FRED series yet.")
+
+
+def test_only_datasets_whose_one_file_is_still_there_are_trained_again(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, adapters
+) -> None:
+    storage: Storage = adapters.storage
+    instance.add_dynamic_partitions("optiflow_orders", ["shop", "removed", "twice", "empty"])
+    for name in ("Shop.csv", "twice.csv", "Twice!.csv", "not-registered.csv"):
+        storage.write_bytes(f"uploads/orders/{name}", b"a\n1\n")
+    storage.write_bytes("uploads/orders/empty.csv", b"")
+    requests, _ = evaluate(definitions, "orders_retraining_schedule", instance, storage=storage)
+    assert [(r.partition_key, r.run_key, r.tags["optiflow/dataset"]) for r in requests] == [
+        ("shop", "shop@2024-05-06", "orders/shop")
+    ]
+
+
+def test_without_a_live_dataset_nothing_is_trained(definitions, instance, adapters) -> None:
+    instance.add_dynamic_partitions("optiflow_orders", ["removed"])
+    requests, said = evaluate(definitions, "orders_retraining_schedule", instance, storage=adapters.storage)
+    assert requests == []
+    assert said == "No dataset of orders has a file in its landing folder."
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "days"),
+    [("fred_schedule", "fred_job", 1), ("orders_retraining_schedule", "orders_training_job", 7)],
+)
+def test_schedules_are_due_daily_and_weekly(definitions: dg.Definitions, name: str, job: str, days: int) -> None:
+    schedule = definitions.get_repository_def().get_schedule_def(name)
+    times = schedule.execution_time_iterator(MONDAY.timestamp())
+    first, second, third = (next(times) for _ in range(3))
+    assert second - first == third - second == timedelta(days=days)
+    assert schedule.job_name == job

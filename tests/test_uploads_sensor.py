@@ -1,0 +1,299 @@
+"""`uploads_sensor`: every complete version of every file is taken once, whatever the order and the instant."""
+
+import errno
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import SkipReason
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optiflow.pipelines.orders import ORDERS
+from optiflow_dagster.definitions import build_definitions
+from optiflow_dagster.jobs import pipeline_jobs
+from optiflow_dagster.sensors import uploads
+from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, read_cursor, write_cursor
+from resources.landing import LandedFile
+from resources.settings import load_settings
+from resources.storage import Storage, StoredObject
+
+SETTLE = 3
+names = st.sampled_from(["a", "b", "c", "d"])
+events = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), names, st.integers(0, 2)),
+        st.tuples(st.just("options"), names, st.just(1)),
+        st.tuples(st.just("pass"), st.just(""), st.integers(1, 4)),
+        st.tuples(st.just("tick"), st.just(""), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+class Landing:
+    """A landing folder under a coarse clock: changes have the time of the last whole grain."""
+
+    def __init__(self, grain: int) -> None:
+        self.now, self.grain, self.writes = 100, grain, 0
+        self.tables: dict[str, StoredObject] = {}
+        self.options: dict[str, StoredObject] = {}
+
+    def change(self, kind: str, name: str, size: int) -> None:
+        self.writes += 1
+        made = StoredObject(name, size, self.now - self.now % self.grain, str(self.writes))
+        (self.tables if kind == "write" else self.options)[name] = made
+
+    def files(self) -> list[LandedFile]:
+        return [LandedFile(table, self.options.get(name)) for name, table in self.tables.items()]
+
+
+@settings(max_examples=400, deadline=None)
+@given(events, st.integers(1, SETTLE), st.integers(1, 3))
+def test_each_complete_version_is_taken_once_and_the_last_is_never_lost(steps, grain, limit) -> None:
+    landing, position = Landing(grain), Position()
+    taken: list[tuple[str, str]] = []
+
+    def tick() -> int:
+        nonlocal position
+        found = choose_uploads(landing.files(), position, now_ns=landing.now, settle_ns=SETTLE, limit=limit)
+        position = read_cursor(write_cursor({"orders": found.position}))["orders"]
+        for file in found.take:
+            assert landing.now - file.changed_ns >= SETTLE
+            assert file.table.size > 0
+            taken.append((file.name, file.etag))
+        assert len(found.take) <= limit
+        return len(found.take) + found.more + len([file for file in found.waiting if file.table.size])
+
+    for kind, name, number in steps:
+        if kind == "pass":
+            landing.now += number
+        elif kind == "tick":
+            tick()
+        else:
+            landing.change(kind, name, number)
+    landing.now += SETTLE + grain
+    while tick():
+        pass
+    assert len(taken) == len(set(taken))
+    assert {(f.name, f.etag) for f in landing.files() if f.table.size > 0} <= set(taken)
+
+
+def landed(name: str, changed_ns: int, size: int = 1) -> LandedFile:
+    return LandedFile(StoredObject(name, size, changed_ns, name))
+
+
+def test_the_oldest_are_taken_first_and_the_rest_of_an_instant_in_the_next_tick() -> None:
+    files = [landed(name, at) for name, at in (("c", 5), ("b", 5), ("a", 5), ("z", 1))]
+    first = choose_uploads(files, Position(), now_ns=9, settle_ns=0, limit=3)
+    assert ([file.name for file in first.take], first.more) == (["z", "a", "b"], 1)
+    assert first.position == Position(5, frozenset({"a", "b"}))
+    second = choose_uploads(files, first.position, now_ns=9, settle_ns=0, limit=3)
+    assert [file.name for file in second.take] == ["c"]
+    assert second.position == Position(5, frozenset({"a", "b", "c"}))
+
+
+def test_a_file_from_the_future_holds_back_nothing_that_is_older() -> None:
+    files = [landed("skewed", 10**6), landed("a", 5)]
+    found = choose_uploads(files, Position(), now_ns=9, settle_ns=2, limit=9)
+    assert ([file.name for file in found.take], [file.name for file in found.waiting]) == (["a"], ["skewed"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(
+        st.text(max_size=9),
+        st.builds(Position, st.integers(0, 2**63), st.frozensets(st.text(st.characters()), max_size=4)),
+    )
+)
+def test_a_cursor_comes_back_as_it_was_and_is_plain_text(positions: dict[str, Position]) -> None:
+    text = write_cursor(positions)
+    assert read_cursor(text) == positions
+    assert text == write_cursor(dict(reversed(positions.items())))
+    text.encode()
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "[]", "17.5", "null", "2024-01-01", '{"version": 0, "positions": 1}'])
+def test_a_cursor_that_is_not_ours_begins_anew(text: str | None) -> None:
+    assert read_cursor(text) == {}
+
+
+class Ticks:
+    """The real sensor over a real folder, ticked like the daemon does it: the cursor moves with each result."""
+
+    def __init__(self, repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, storage: Storage) -> None:
+        self.repository, self.instance, self.storage, self.cursor = repository, instance, storage, None
+        self.sensor = self.repository.get_sensor_def("uploads_sensor")
+        self.run_keys: list[str] = []
+
+    def __call__(self) -> dg.SensorResult | SkipReason:
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.repository,
+            resources={"storage": self.storage},
+        )
+        result: Any = self.sensor(context)
+        if isinstance(result, dg.SensorResult):
+            self.cursor = result.cursor
+            self.run_keys += [str(request.run_key) for request in result.run_requests or []]
+        return result
+
+    def requests(self) -> list[dg.RunRequest]:
+        result = self()
+        assert isinstance(result, dg.SensorResult)
+        return list(result.run_requests or [])
+
+    def skipped(self) -> str:
+        result = self()
+        if isinstance(result, SkipReason):
+            return str(result.skip_message)
+        assert not result.run_requests
+        assert result.skip_reason is not None
+        return str(result.skip_reason.skip_message)
+
+    def put(self, name: str, data: bytes = b"a\n1\n") -> Path:
+        self.storage.write_bytes(f"uploads/orders/{name}", data)
+        return self.storage.path(f"uploads/orders/{name}")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> dg.RepositoryDefinition:
+    home = tmp_path_factory.mktemp("home")
+    return build_definitions(load_settings(home=home, upload_settle_seconds=0)).get_repository_def()
+
+
+@pytest.fixture
+def tick(repository: dg.RepositoryDefinition, tmp_path: Path) -> Iterator[Ticks]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Ticks(repository, instance, Storage(uri=tmp_path.as_uri()))
+
+
+def at_one_instant(monkeypatch: pytest.MonkeyPatch, changed_ns: int) -> None:
+    """Every file of a listing changed at the same time."""
+    real = Storage.list
+
+    def coarse(self: Storage, prefix: str):
+        for found in real(self, prefix):
+            yield StoredObject(found.key, found.size, changed_ns, found.etag)
+
+    monkeypatch.setattr(Storage, "list", coarse)
+
+
+def test_a_file_becomes_a_request_with_partition_tags_and_job(tick: Ticks) -> None:
+    tick.put("My Shop.csv")
+    result = tick()
+    assert isinstance(result, dg.SensorResult)
+    (request,) = result.run_requests or []
+    assert (request.job_name, request.partition_key) == ("orders_training_job", "my-shop")
+    assert request.partition_key == "my-shop"
+    (added,) = result.dynamic_partitions_requests or []
+    assert (added.partitions_def_name, added.partition_keys) == ("optiflow_orders", ["my-shop"])
+    assert "No new file for orders" in tick.skipped()
+
+
+def test_files_of_one_instant_are_both_requested_each_once(tick: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_one_instant(monkeypatch, time.time_ns() - 10**9)
+    tick.put("a.csv")
+    assert [request.partition_key for request in tick.requests()] == ["a"]
+    tick.put("b.csv")
+    assert [request.partition_key for request in tick.requests()] == ["b"]
+    assert "No new file" in tick.skipped()
+
+
+def test_a_tick_takes_a_bounded_number_and_the_next_ones_the_rest(tick: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "FILES_A_TICK", 2)
+    for number in range(5):
+        tick.put(f"f{number}.csv")
+    assert [len(tick.requests()) for _ in range(3)] == [2, 2, 1]
+    assert len(set(tick.run_keys)) == 5
+
+
+def test_new_bytes_under_the_same_name_have_another_run_key_and_a_repeated_tick_has_not(tick: Ticks) -> None:
+    tick.put("a.csv")
+    (before,) = tick.requests()
+    after_first = tick.cursor
+    tick.put("a.csv", b"a\n2\n")
+    (after,) = tick.requests()
+    assert after.partition_key == before.partition_key
+    assert after.run_key != before.run_key
+    tick.cursor = after_first
+    assert [request.run_key for request in tick.requests()] == [after.run_key]
+
+
+def test_a_changed_options_file_requests_its_table_again(tick: Ticks) -> None:
+    tick.put("a.csv")
+    tick.put("b.csv")
+    assert len(tick.requests()) == 2
+    tick.put("a.csv.options.yaml", b"target: x")
+    assert [request.partition_key for request in tick.requests()] == ["a"]
+    assert len(set(tick.run_keys)) == 3
+
+
+def test_a_garbled_cursor_doubles_no_run_key(tick: Ticks) -> None:
+    tick.put("a.csv")
+    tick()
+    tick.cursor = "garbage"
+    tick()
+    assert len(tick.run_keys) == 2
+    assert len(set(tick.run_keys)) == 1
+
+
+def test_an_empty_file_waits_for_its_first_byte(tick: Ticks) -> None:
+    tick.put("a.csv", b"")
+    assert "a.csv is empty or still being written" in tick.skipped()
+    tick.put("a.csv")
+    assert [request.partition_key for request in tick.requests()] == ["a"]
+
+
+def test_a_file_that_still_grows_waits_and_is_taken_afterwards(tick: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
+    tick.sensor = uploads.uploads_sensor({"orders": pipeline_jobs(ORDERS)}, settle_seconds=3600)
+    path = tick.put("a.csv")
+    assert "a.csv is empty or still being written" in tick.skipped()
+    later = path.stat().st_ctime_ns + 3601 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    assert [request.partition_key for request in tick.requests()] == ["a"]
+
+
+@pytest.mark.parametrize("fault", [errno.ENOTDIR, errno.ELOOP])
+def test_a_folder_that_cannot_be_read_skips_the_tick_and_keeps_the_cursor(tick: Ticks, fault: int) -> None:
+    tick.put("a.csv")
+    tick()
+    cursor, folder = tick.cursor, tick.storage.path("uploads/orders")
+    folder.rename(folder.with_name("aside"))
+    if fault == errno.ENOTDIR:
+        folder.touch()
+    else:
+        folder.symlink_to(folder)
+    result = tick()
+    assert isinstance(result, SkipReason)
+    assert str(result.skip_message).startswith(f"Cannot list {folder.as_uri()}: ")
+    assert tick.cursor == cursor
+    folder.unlink()
+    folder.with_name("aside").rename(folder)
+    assert "No new file" in tick.skipped()
+
+
+@pytest.mark.parametrize("name", ["売上.csv", "notes.pdf", b"caf\xe9.csv".decode(errors="surrogateescape")])
+def test_a_file_that_cannot_be_a_dataset_is_named_once_and_stops_no_other(tick: Ticks, name: str) -> None:
+    tick.put(name)
+    said = tick.skipped()
+    said.encode()
+    assert repr(name) in said
+    assert "No new file" in tick.skipped()
+    tick.put("b.csv")
+    assert [request.partition_key for request in tick.requests()] == ["b"]
+
+
+def test_the_daemon_can_store_what_a_tick_requests(tick: Ticks) -> None:
+    tick.put("Müller, ä & 'x'.csv")
+    (request,) = tick.requests()
+    assert json.loads(str(tick.cursor))["version"] == 1
+    run = dg.DagsterRun(job_name="orders_training_job", tags={**request.tags, "dagster/run_key": str(request.run_key)})
+    tick.instance.add_run(run)
+    stored = tick.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}))
+    assert [found.run_id for found in stored] == [run.run_id]
