@@ -6,6 +6,8 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c '$(IS_SUPPORTED)' 2>/dev/null && break; done; echo $$python)
 BIN := .venv/bin
 export DAGSTER_HOME := $(CURDIR)
+# Also keeps Dagster from making empty folders for it beside dagster.yaml.
+export DAGSTER_DISABLE_TELEMETRY := yes
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
@@ -20,10 +22,10 @@ demo: .venv/run ## Set up, then run the main job on the bundled sample
 
 dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000
 	@mkdir -p .optiflow/uploads/orders
-	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+	@$(BIN)/python -W ignore::FutureWarning -m dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
 test: .venv/dev ## Set up, then run every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist worksteal
 
 lint: .venv/dev ## Formatting, lint rules, types, import contracts, secrets
 	@$(BIN)/ruff format --check $(CODE)
@@ -40,7 +42,7 @@ bench: .venv/dev ## Measure speed and memory beside their peers
 	@$(BIN)/python -m benchmarks
 
 clean: ## Remove the environment and all that runs wrote (uploads too)
-	rm -rf .venv .optiflow .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf .venv .optiflow logs .logs_queue .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
 
 setup: .venv/dev
 

@@ -5,6 +5,7 @@ The three are merged over the pipeline's defaults into one `DatasetOptions`, whi
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -104,4 +105,8 @@ def _say(error: Any) -> str:
         close = get_close_matches(path.split(".")[-1], known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return f"unknown key {path!r}.{hint} Known keys: {', '.join(known)}"
-    return f"{path!r} is {error['input']!r}: {error['msg'].lower()}"
+    if error["type"] == "string_pattern_mismatch":
+        given = str(error["input"])
+        hint = f" Did you mean {given.upper()!r}?" if re.fullmatch(r"\w{1,40}", given) else ""
+        return f"{path!r} is {given!r}, which is not a FRED series id such as CPIAUCSL.{hint}"
+    return f"{path!r} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
+"""Dagster's default prints every event of a run: hundreds of lines that hide the few which matter."""
+
+
 @dataclass(frozen=True)
 class PipelineJobs:
     """The jobs of one pipeline."""
@@ -35,7 +39,7 @@ def pipeline_jobs(pipeline: Pipeline) -> PipelineJobs:
 
     def job(suffix: str, description: str, *assets: str) -> "AssetJob":
         selection = dg.AssetSelection.assets(*([name, asset] for asset in assets))
-        return dg.define_asset_job(f"{name}_{suffix}", selection, description=description)
+        return dg.define_asset_job(f"{name}_{suffix}", selection, description=description, config=QUIET)
 
     first = ("upload", "enriched", "train", "test", "actuals", "training_job")
     second = ("model", "prediction_job")

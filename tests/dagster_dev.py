@@ -28,7 +28,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("dagster.yaml", "workspace.yaml"):
+        for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
             shutil.copyfile(ROOT / name, folder / name)
         self.uploads = folder / ".optiflow" / "uploads" / "orders"
         self.uploads.mkdir(parents=True)

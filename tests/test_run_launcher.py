@@ -83,7 +83,7 @@ def test_a_command_lines_run_is_healthy_as_long_as_its_process_lives(launcher: L
 
 
 def test_a_run_whose_server_is_gone_has_failed(launcher: LocalRunLauncher) -> None:
-    tags = {"dagster/grpc_info": '{"host": "localhost", "socket": "/tmp/no-such-optiflow-socket"}'}
+    tags = {".dagster/grpc_info": '{"host": "localhost", "socket": "/tmp/no-such-optiflow-socket"}'}
     status, said = health(launcher, tags)
     assert (status, said[:30]) == (WorkerStatus.FAILED, "The server that ran it is gone")
 
@@ -98,7 +98,10 @@ def test_our_configuration_watches_retries_and_stays_in_its_folder(launcher: Loc
     assert instance.run_retries_enabled
     assert instance.run_retries_max_retries == 3
     assert instance.get_settings("run_retries")["retry_on_asset_or_op_failure"] is False
-    assert instance.get_concurrency_config().run_queue_config.tag_concurrency_limits[0]["key"] == "optiflow/dataset"
+    queue = instance.get_concurrency_config().run_queue_config
+    assert queue is not None
+    each = {"applyLimitPerUniqueValue": True}
+    assert queue.tag_concurrency_limits == [{"key": "dagster/partition", "limit": 1, "value": each}]
     assert instance.get_settings("telemetry") == {"enabled": False}
     instance.add_run(dg.DagsterRun(job_name="orders_job"))
     written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}

@@ -116,11 +116,11 @@ ZSTD = zstandard.ZstdCompressor(write_checksum=True)
         ("f.csv", GOOD.replace(",", ";").encode()),
         ("f.tsv", GOOD.replace(",", "\t").encode()),
         ("f.txt", GOOD.replace(",", "|").encode()),
-        ("f.CSV.GZ", gzip.compress(GOOD.encode())),
+        ("f.CSV.GZ", gzip.compress(GOOD.encode(), mtime=0)),
         ("f.csv.zst", ZSTD.compress(GOOD[:300].encode()) + ZSTD.compress(GOOD[300:].encode())),
         ("f.parquet", parquet(pl.read_csv(GOOD.encode(), try_parse_dates=True))),
         ("f.parquet", parquet(pl.read_csv(GOOD.encode()).with_columns(pl.col("t").cast(pl.Categorical), y=pl.col("y").cast(pl.UInt8)))),
-        ("f.parquet.gz", gzip.compress(parquet(pl.read_csv(GOOD.encode())))),
+        ("f.parquet.gz", gzip.compress(parquet(pl.read_csv(GOOD.encode())), mtime=0)),
         ("f.xlsx", workbook(SHEET)),
         ("f.xlsx", workbook([["only a title"]], [], SHEET)),
     ],
@@ -215,7 +215,7 @@ PARQUET = parquet(pl.read_csv(GOOD.encode()))
     [
         (b"", "f.csv", ["f.csv", "empty (0 bytes)"]),
         (b"\xef\xbb\xbf \r\n\n", "f.csv", ["empty"]),
-        (gzip.compress(b""), "f.csv.gz", ["f.csv.gz", "empty"]),
+        (gzip.compress(b"", mtime=0), "f.csv.gz", ["f.csv.gz", "empty"]),
         (b"d,y,t\n", "f.csv", ["header but no data row"]),
         (b"d,y,t\n,,\n", "f.csv", ["header but no data row"]),
         (b"abc\n1\n2\n", "f.csv", ["only one column", "'abc'"]),
@@ -233,9 +233,9 @@ PARQUET = parquet(pl.read_csv(GOOD.encode()))
         (b"d,y\n1,\x00\x00\n", "f.csv", ["not text"]),
         (PARQUET, "f.csv", ["Parquet", "suffix"]),
         (workbook(SHEET), "f.csv", ["Excel", "suffix"]),
-        (gzip.compress(GOOD.encode()), "f.csv", ["gzip", "suffix"]),
-        (gzip.compress(GOOD.encode())[:-30], "f.csv.gz", ["f.csv.gz", "cut off"]),
-        (gzip.compress(GOOD.encode())[:40] + b"zzzz", "f.csv.gz", ["corrupt"]),
+        (gzip.compress(GOOD.encode(), mtime=0), "f.csv", ["gzip", "suffix"]),
+        (gzip.compress(GOOD.encode(), mtime=0)[:-30], "f.csv.gz", ["f.csv.gz", "cut off"]),
+        (gzip.compress(GOOD.encode(), mtime=0)[:40] + b"zzzz", "f.csv.gz", ["corrupt"]),
         (GOOD.encode(), "f.csv.gz", ["not gzip-compressed", ".gz"]),
         (ZSTD.compress(GOOD.encode())[:-9], "f.csv.zst", ["cut off"]),
         (ZSTD.compress(GOOD.encode())[:-4] + b"0000", "f.csv.zst", ["corrupt"]),
@@ -281,7 +281,7 @@ def test_a_written_table_is_read_back(
     writer.writerow(["first", "d", "y", "last"])
     writer.writerows([one, day, i, two] for i, ((one, two), day) in enumerate(zip(cells, DAYS, strict=False)))
     data = text.getvalue().encode(encoding)
-    packed = {".csv": data, ".csv.gz": gzip.compress(data), ".csv.zst": ZSTD.compress(data)}[suffix]
+    packed = {".csv": data, ".csv.gz": gzip.compress(data, mtime=0), ".csv.zst": ZSTD.compress(data)}[suffix]
     upload = read(tmp_path_factory.getbasetemp(), packed, "f" + suffix)
     assert upload.delimiter == delimiter
     assert upload.accepted.select("first", "last").rows() == cells

@@ -184,7 +184,7 @@ def at_one_instant(monkeypatch: pytest.MonkeyPatch, changed_ns: int) -> None:
     monkeypatch.setattr(Storage, "list", coarse)
 
 
-def test_a_file_becomes_a_request_with_partition_tags_and_job(tick: Ticks) -> None:
+def test_a_file_becomes_a_request_with_its_job_and_a_new_partition(tick: Ticks) -> None:
     tick.put("My Shop.csv")
     result = tick()
     assert isinstance(result, dg.SensorResult)

@@ -3,6 +3,7 @@
 Heavy modules are imported by the command that needs them, so that `--help` and `status` answer at once.
 """
 
+import errno
 import json
 import sys
 import warnings
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from optiflow_dagster.cli.progress import StepFailure
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+UNUSABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the system says of a disk or a file that the person has to see to: full, not theirs, read only."""
 PIPELINE = "orders"
 
 
@@ -37,6 +40,10 @@ class Commands(click.Group):
                 "Interrupted. A training job that has begun goes on; run the same command again to take it up.",
                 INTERRUPTED,
             )
+        except OSError as error:
+            if error.errno not in UNUSABLE:
+                raise
+            _fail(f"{error.filename}: {error.strerror}. Mend that, then run again. Your uploads are untouched.", FAILED)
         except _database_error() as error:
             _fail(
                 f"The database cannot be used: {error.orig}. If the disk is full, free some space; then run again. "  # pyright: ignore[reportAttributeAccessIssue]
@@ -98,7 +105,7 @@ def upload(
         f"{file.name}: {table.rows_in:,} rows, {rejected:,} rejected, target {table.target}, dates in {table.date_column}."
     )
     click.echo(
-        f"Uploaded as dataset {dataset}. If Dagster is running (make dev) it has begun; else: optiflow run {pipeline} {dataset}"
+        f"Uploaded as dataset {dataset}. If Dagster is running (make dev) it has begun; else: {sys.argv[0]} run {pipeline} {dataset}"
     )
 
 

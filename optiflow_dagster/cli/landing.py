@@ -16,6 +16,8 @@ from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import landing_prefix, pair_files
 
 LISTS = ("fred_series", "drop_columns", "keep_columns")
+LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
+"""File systems allow 255 bytes, and the options file has a longer name than the table."""
 TEXTS = ("target", "date_column", "date_format")
 
 
@@ -67,11 +69,14 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     if not source.is_file():
         raise UserError(f"{source} is not a file.")
     dataset = dataset_id(source.name)
+    if len(source.name.encode()) > LONGEST_NAME_BYTES:
+        raise UserError(f"{source.name[:60]}…: the name is longer than {LONGEST_NAME_BYTES} bytes: shorten it.")
     storage = workplace.adapters.storage
     options, where = _options_beside(source)
     if not options:
         options, where = _options_landed(workplace, pipeline, source.name), f"options of {dataset}"
-    merged = merge_options(options, flags, where=where)
+    merge_options(options, where=where)  # alone, so that the message says which of the two is wrong
+    merged = merge_options(options, flags, where=f"options for {source.name} (flags and {where})")
     effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
     pipeline.hyperparameters(effective)
     upload = read_upload(source, source.name, effective, pipeline.schema_for)
@@ -92,7 +97,11 @@ def _options_beside(source: Path) -> tuple[dict[str, Any], str]:
     beside = source.with_name(source.name + OPTIONS_SUFFIX)
     if not beside.is_file():
         return {}, "options"
-    return parse_options_file(beside.read_text(encoding="utf-8-sig"), beside.name), beside.name
+    try:
+        text = beside.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{beside.name}: not UTF-8 text; save it as UTF-8.") from error
+    return parse_options_file(text, beside.name), beside.name
 
 
 def _options_landed(workplace: Workplace, pipeline: Pipeline, name: str) -> dict[str, Any]:

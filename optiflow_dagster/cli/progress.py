@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 from rich.console import Console
 
 from optiflow_dagster.run_launcher import PROCESS_TAG, own_process
@@ -103,7 +104,11 @@ def step_failure(event: dg.DagsterEvent) -> StepFailure:
 def execute(
     definitions: dg.Definitions, job: str, partition: str, instance: dg.DagsterInstance, console: Console
 ) -> list[StepFailure]:
-    """Run one job for one partition in this process; returns why it failed, nothing if it did not."""
+    """Run one job for one partition in this process; returns why it failed, nothing if it did not.
+
+    Raises:
+        KeyboardInterrupt: the person, or whoever asked the run to end, interrupted it.
+    """
     run_id = str(uuid.uuid4())
     progress = Progress(console)
     instance.add_event_listener(run_id, progress)
@@ -115,9 +120,18 @@ def execute(
         run_id=run_id,
         tags={STARTED_BY_TAG: "cli", PROCESS_TAG: own_process(), "dagster/max_retries": "0"},
     )
+    if any(_is_interrupted(event) for event in result.all_events):
+        raise KeyboardInterrupt
     if not result.success and not progress.failures:
         return [StepFailure(job, "bug", _run_failure(result))]
     return progress.failures
+
+
+def _is_interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether the run ended so: Dagster takes Ctrl-C for itself and calls it a failure, or a cancellation."""
+    if event.event_type is dg.DagsterEventType.RUN_FAILURE:
+        return event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+    return event.event_type is dg.DagsterEventType.RUN_CANCELED
 
 
 def _run_failure(result: dg.ExecuteInProcessResult) -> str:

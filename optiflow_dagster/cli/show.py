@@ -14,9 +14,9 @@ from optiflow_dagster.cli.workplace import Workplace
 from resources.catalog.records import DatasetRecord
 
 SHOWN_ROWS = 20
-DATASETS = ("pipeline", "dataset", "version", "file_name", "created_at")
+DATASETS = ("pipeline", "dataset", "revision", "file_name", "created_at")
 JOBS = ("name", "status", "ended_at", "failure_reason")
-MODELS = ("name", "stage", "mse", "skill")
+MODELS = ("name", "stage", "mse", "skill", "created_at")
 PIPED_WIDTH = 160
 
 
@@ -67,7 +67,7 @@ def _cell(column: str, value: Any) -> str:
     text = str(value)
     if column.endswith("_at"):
         return text[:19].replace("T", " ")
-    return text[:12] if column == "version" else text
+    return text
 
 
 def newest_report(workplace: Workplace, pipeline: Pipeline, dataset: str) -> tuple[DatasetRecord, dict[str, Any]]:
@@ -117,7 +117,7 @@ def print_outcome(
         ("train / test rows", f"{rows['train']:,} / {rows['test']:,}"),
         ("MSE", f"{report['metrics']['mse']:,.4g}"),
         ("baseline MSE", f"{best['metrics']['mse']:,.4g}  ({best['name']})"),
-        ("skill", f"{report['skill']:.1%}" if report["skill"] is not None else "not defined"),
+        ("skill", f"{100 * report['skill']:.1f} %" if report["skill"] is not None else "not defined"),
         ("report", workplace.adapters.storage.uri_for(record.key(pipeline.report, "/report.html"))),
         ("see it all in the UI", "make dev"),
     ):
