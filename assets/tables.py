@@ -15,6 +15,7 @@ from assets.chain import Chain, columns
 from assets.failures import plain_failures
 from assets.fred import KEY as OBSERVATIONS
 from assets.fred import register_series
+from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.enrichment import SeriesCoverage, enrich, series_coverage
 from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
@@ -57,8 +58,9 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         from optiflow.upload import read_upload
 
         file = find_upload(storage, pipeline.name, context.partition_key)
-        layers = (pipeline.default_options, read_options(storage, file), config.options)
-        options = merge_options(*layers, where=f"options of {file.name}")
+        beside = read_options(storage, file)
+        merge_options(beside, where=f"{file.name}{OPTIONS_SUFFIX}")  # alone, so that the message says where it is wrong
+        options = merge_options(pipeline.default_options, beside, config.options, where=f"options of {file.name}")
         pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
         with storage.local_copy(file.table.key) as path:
             version = sha256_of(path)

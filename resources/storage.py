@@ -24,6 +24,7 @@ from optiflow.parquet import write_parquet
 UPLOADS = "uploads"
 LAKE = "lake"
 TEMPORARY_PREFIX = ".tmp-"
+PROBE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Storage(dg.ConfigurableResource):
             yield temporary
             temporary.replace(target)
         except (OSError, pl.exceptions.ComputeError) as error:
-            if _is_disk_full(error):
+            if _is_disk_full(error, temporary):
                 raise TransientError(
                     f"No space left while writing {self.uri_for(key)}: free some space, then run again. "
                     "Nothing half-written was left and the upload is untouched."
@@ -154,9 +155,14 @@ class Storage(dg.ConfigurableResource):
             write_parquet(frame, path)
 
 
-def _is_disk_full(error: OSError | pl.exceptions.ComputeError) -> bool:
+def _is_disk_full(error: OSError | pl.exceptions.ComputeError, written: Path) -> bool:
     full = (errno.ENOSPC, errno.EDQUOT)
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in full
-    # The Parquet writer passes the system's error on as text only.
-    return any(f"(os error {number})" in str(error) for number in full)
+    # The Parquet writer keeps the system's reason to itself; writing some more brings it out.
+    try:
+        with written.open("ab") as file:
+            file.write(bytes(PROBE_BYTES))
+    except OSError as refused:
+        return refused.errno in full
+    return False

@@ -105,7 +105,7 @@ def upload(
         f"{file.name}: {table.rows_in:,} rows, {rejected:,} rejected, target {table.target}, dates in {table.date_column}."
     )
     click.echo(
-        f"Uploaded as dataset {dataset}. If Dagster is running (make dev) it has begun; else: {sys.argv[0]} run {pipeline} {dataset}"
+        f"Uploaded as dataset {dataset}. If Dagster is running (make dev) it has begun; else: optiflow run {pipeline} {dataset}"
     )
 
 

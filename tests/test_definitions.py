@@ -1,0 +1,200 @@
+"""The code location: its graph, what loading it costs and shows, and that its parts can be swapped."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
+
+from optiflow_dagster.definitions import build_definitions
+from resources.adapters import Adapters
+from resources.fred import FredResource
+from resources.jobs.local import LocalJobs
+from resources.lake import LakeIOManager
+from resources.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[1]
+SNAPSHOT = Path(__file__).parent / "snapshots" / "graph.json"
+UPDATE = "UPDATE_SNAPSHOTS"
+"""`UPDATE_SNAPSHOTS=1 pytest tests/test_definitions.py` writes the snapshot anew; look at the diff."""
+
+HEAVY = (
+    *("sagemaker", "boto3", "botocore", "mlflow", "xgboost", "lightgbm", "sklearn", "statsforecast", "mlforecast"),
+    *("matplotlib", "pandas", "pandera", "fredapi", "sqlalchemy", "alembic", "scipy", "pyarrow", "jinja2"),
+)
+LOAD = """
+import json, os, sys, warnings
+seen = {"network": [], "written": []}
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        seen["network"].append(str(arguments[1:]))
+    elif event == "open" and isinstance(arguments[0], str) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        seen["written"].append(arguments[0])
+    elif event == "os.mkdir":
+        seen["written"].append(str(arguments[0]))
+sys.addaudithook(watch)
+sys.dont_write_bytecode = True
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from optiflow_dagster.definitions import defs
+    defs().get_repository_def().load_all_definitions()
+seen["warnings"] = [str(w.message) for w in caught if w.category.__module__.startswith("dagster")
+                    or issubclass(w.category, DeprecationWarning) and "will be removed in" in str(w.message)]
+seen["modules"] = sorted({name.split(".")[0] for name in sys.modules})
+print(json.dumps(seen))
+"""
+
+
+def graph_of(definitions: dg.Definitions) -> dict[str, Any]:
+    """All that is promised to users and to other parts: keys, edges, partitions, checks, jobs, what starts them."""
+    repository = definitions.get_repository_def()
+    graph = repository.asset_graph
+    assets = {}
+    for key in sorted(graph.get_all_asset_keys()):
+        node = graph.get(key)
+        partitions = node.partitions_def
+        assert isinstance(partitions, dg.DynamicPartitionsDefinition)
+        assets[key.to_user_string()] = {
+            "deps": sorted(parent.to_user_string() for parent in node.parent_keys),
+            "partitions": partitions.name,
+            "group": node.group_name,
+            "kinds": sorted(node.kinds),
+        }
+    return {
+        "assets": assets,
+        "checks": {
+            key.to_user_string(): "blocking" if graph.get(key).blocking else "warning"
+            for key in sorted(graph.asset_check_keys)
+        },
+        "jobs": {
+            job.name: sorted(key.to_user_string() for key in job.asset_layer.executable_asset_keys)
+            for job in sorted(repository.get_all_jobs(), key=lambda job: job.name)
+            if not job.name.startswith("__")
+        },
+        "schedules": {
+            schedule.name: [schedule.job_name, schedule.cron_schedule, schedule.default_status.value]
+            for schedule in repository.schedule_defs
+        },
+        "sensors": {
+            sensor.name: [sorted(target.job_name for target in sensor.targets), sensor.default_status.value]
+            for sensor in repository.sensor_defs
+        },
+        "resources": sorted(repository.get_top_level_resources()),
+    }
+
+
+def test_the_graph_is_the_one_of_the_snapshot(definitions: dg.Definitions) -> None:
+    text = json.dumps(graph_of(definitions), indent=2, sort_keys=True) + "\n"
+    if os.environ.get(UPDATE):
+        SNAPSHOT.write_text(text)
+    assert text == SNAPSHOT.read_text(), (
+        f"If the change is meant, write the snapshot anew: {UPDATE}=1 pytest {__file__}"
+    )
+
+
+def test_no_variable_decides_which_assets_exist(
+    definitions: dg.Definitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "FRED_API_KEY": "x",
+        "OPTIFLOW_ALERT_URL": "http://x",
+        "OPTIFLOW_MAX_PARALLEL_JOBS": "9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert graph_of(build_definitions(load_settings(home=tmp_path))) == graph_of(definitions)
+
+
+def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> None:
+    graph = definitions.get_repository_def().asset_graph
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.owners == ["team:optiflow"]
+        assert node.kinds
+        assert len(node.description or "") > 20, key
+        assert node.group_name == key.path[0]
+
+
+def test_two_definitions_share_nothing_and_take_other_parts(settings: Settings) -> None:
+    other = LocalJobs(root="/elsewhere")
+    plain, swapped = build_definitions(settings), build_definitions(settings, jobs=other)
+    assert {id(asset) for asset in plain.assets or []}.isdisjoint(id(asset) for asset in swapped.assets or [])
+    assert {id(sensor) for sensor in plain.sensors or []}.isdisjoint(id(sensor) for sensor in swapped.sensors or [])
+    assert (swapped.resources or {})["jobs"] is other
+    assert (plain.resources or {})["jobs"] == Adapters.of(settings).jobs
+    assert set(swapped.resources or {}) == set(plain.resources or {})
+    assert graph_of(swapped) == graph_of(plain)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What happened when the code location was loaded in a process of its own, in an empty folder."""
+    folder = tmp_path_factory.mktemp("empty")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPTIFLOW_", "DAGSTER_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(folder.iterdir()) == []
+    return json.loads(done.stdout)
+
+
+def test_loading_imports_nothing_heavy(loaded: dict[str, list[str]]) -> None:
+    assert sorted(set(HEAVY) & set(loaded["modules"])) == []
+    assert {"dagster", "polars", "assets"} <= set(loaded["modules"])
+
+
+def test_loading_asks_no_network_and_writes_no_file(loaded: dict[str, list[str]]) -> None:
+    assert loaded["network"] == []
+    assert [path for path in loaded["written"] if path != os.devnull] == []
+
+
+def test_loading_uses_nothing_deprecated_superseded_or_unfinished(loaded: dict[str, list[str]]) -> None:
+    assert loaded["warnings"] == []
+
+
+SECRETS = {
+    "FRED_API_KEY": "k3y-of-ours",
+    "OPTIFLOW_CATALOG_URL": "postgresql://me:p4ss-of-ours@db.example/optiflow",  # pragma: allowlist secret
+    "OPTIFLOW_ALERT_URL": "https://hooks.example/t0ken-of-ours",
+}
+
+
+@pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
+def test_no_secret_is_in_what_the_ui_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    repository = build_definitions(load_settings(home=tmp_path)).get_repository_def()
+    shown = dg.serialize_value(RepositorySnap.from_def(repository))
+    assert [name for name, value in SECRETS.items() if value in shown] == []
+    assert "of-ours" not in shown
+    assert "OPTIFLOW_CATALOG_URL" in shown
+    assert "FRED_API_KEY" in shown
+
+
+def test_a_run_gets_the_secrets_behind_their_names_in_nested_resources_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/elsewhere.db"
+    monkeypatch.setenv("OPTIFLOW_CATALOG_URL", url)
+    monkeypatch.setenv("FRED_API_KEY", SECRETS["FRED_API_KEY"])
+    resources = Adapters.of(load_settings(home=tmp_path), hide_secrets=True).by_name()
+    seen: dict[str, str | None] = {}
+
+    @dg.asset(required_resource_keys={"io_manager", "fred"})
+    def look(context: dg.AssetExecutionContext) -> None:
+        manager: LakeIOManager = context.resources.io_manager
+        fred: FredResource = context.resources.fred
+        seen.update(nested=manager.catalog.url, key=fred.api_key)
+
+    dg.materialize([look], resources=resources)
+    assert seen == {"nested": url, "key": SECRETS["FRED_API_KEY"]}
