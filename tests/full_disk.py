@@ -14,7 +14,7 @@ from orders_files import OPTIONS, csv
 from project import Project, assert_lake_is_whole
 
 SIZE = 4 << 20
-LEFT = (48 << 10, 16 << 10, 0)
+LEFT = (48 << 10, 0)
 BLOCK = 4096
 
 

@@ -105,6 +105,12 @@ class Project:
         """The folders of all jobs that ever ran here."""
         return {path.name for path in (self.work / "jobs").glob("orders-*")}
 
+    def stop_jobs(self) -> None:
+        """End the jobs that still run, so that none outlives its test."""
+        for job in self.adapters.jobs.list_active():
+            self.adapters.jobs.stop(job.name, job.kind)
+            self.adapters.jobs.wait(job.name, job.kind)
+
     def optiflow(self, *arguments: str | Path, **environment: str) -> Said:
         """Run a command as from a shell in another folder; whatever happens, no stack trace may be seen."""
         variables = {"OPTIFLOW_HOME": str(self.home), "DAGSTER_HOME": None, **environment}
@@ -128,6 +134,7 @@ def fresh_project(folder: Path) -> Iterator[Project]:
         project = Project(folder)
         with project.instance:
             yield project
+        project.stop_jobs()
 
 
 def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:

@@ -70,9 +70,9 @@ def test_a_wrong_file_is_refused_at_the_door_and_welcome_once_it_is_mended(proje
 def test_a_wrong_file_that_was_dropped_stays_says_the_same_and_trains_once_it_is_mended(project, case):
     bad = BAD[case]
     path, jobs = project.drop(bad.name, bad.data, bad.options), project.job_names()
-    said = project.optiflow("run", "orders", "orders")
-    assert said.code == 2
-    assert [word for word in bad.words if word not in said.err] == []
+    kind, message = failure(project.run("orders_job", "orders"))
+    assert kind == "input"
+    assert [word for word in bad.words if word not in message] == []
     assert path.read_bytes() == bad.data
     assert project.job_names() == jobs
     assert_lake_is_whole(project.work)
@@ -86,6 +86,7 @@ def test_a_wrong_file_that_was_dropped_stays_says_the_same_and_trains_once_it_is
 def test_the_options_file_that_the_message_shows_is_the_one_to_write(project):
     project.drop("orders.csv", csv(), {})
     said = project.optiflow("run", "orders", "orders")
+    assert said.code == 2
     shown = said.err.split("Write into orders.csv.options.yaml:\n")[1]
     lines = itertools.takewhile(lambda line: line.startswith("  "), shown.splitlines())
     (project.uploads / "orders.csv.options.yaml").write_text("\n".join(line.strip() for line in lines))
@@ -133,8 +134,7 @@ def test_new_categories_in_the_test_rows_are_counted_and_predicted_whatever_the_
     table = SOUND.with_columns(product=pl.when(last).then(pl.lit(NEW)).otherwise("product"))
     project.drop(LONG_NAME, table, OPTIONS)
     dataset = "bestellungen-fur-marz-sud-nord-xxxxxxxxx"
-    said = project.optiflow("run", "orders", dataset)
-    assert said.code == 0
+    assert project.run("orders_job", dataset).success
     report = project.report(dataset)
     predictions = project.table("predictions", dataset)
     assert report["unseen_categories"] == {"product": 24}
@@ -202,11 +202,9 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 FAULTS = {
     "s400": (Fault(400, b'<error code="400" message="Bad Request.  Variable limit is wrong."/>'), 2, "Variable limit"),
-    "s401": (Fault(400, b'<error message="The value for variable api_key is not registered."/>'), 2, "FRED_API_KEY"),
     "s429": (Fault(429, b'<error code="429" message="Too Many Requests."/>'), 1, "429 Too Many Requests"),
     "s500": (Fault(500), 1, "FRED answered 500"),
     "garbage": (Fault(200, b"<html>Under maintenance</html>"), 1, "not FRED's XML"),
-    "nothing": (Fault(200), 1, "not FRED's XML"),
     "hang-up": (Fault(0), 1, "no answer from"),
 }
 
@@ -261,9 +259,10 @@ def test_a_series_that_cannot_help_is_named(project, tmp_path, no_waiting, serie
     (tmp_path / "LATE.csv").write_text("observation_date,LATE\n2020-01-01,1\n2020-02-01,2\n2020-03-01,3\n")
     path = project.drop("orders.csv", csv(), {**OPTIONS, "fred_series": [series]})
     with FredServer(tmp_path) as server:
-        said = project.optiflow("run", "orders", "orders", FRED_API_KEY=KEY, OPTIFLOW_FRED_URL=server.url)
-    assert said.code == 2
-    assert words in said.err
+        settings = load_settings(home=project.home, FRED_API_KEY=KEY, fred_url=server.url)
+        kind, message = failure(project.run("orders_job", "orders", build_definitions(settings)))
+    assert kind == "input"
+    assert words in message
     assert path.read_bytes() == csv()
     assert_lake_is_whole(project.work)
     project.drop("orders.csv", csv(), OPTIONS)

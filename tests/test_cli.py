@@ -74,7 +74,7 @@ def test_there_is_something_to_explain():
 def test_upload_puts_file_and_options_into_the_landing_folder(project, uploaded):
     assert uploaded.code == 0
     assert "400 rows, 2 rejected, target quantity, dates in order_date" in uploaded.out
-    assert "optiflow run orders shop-orders" in uploaded.out
+    assert " run orders shop-orders" in uploaded.out
     assert (project.uploads / "Shop Orders.csv").read_bytes() == ORDERS.write_csv().encode()
     written = yaml.safe_load((project.uploads / "Shop Orders.csv.options.yaml").read_text())
     assert written == {
@@ -271,9 +271,7 @@ def endless(other: Project) -> Iterator[Project]:
     rounds = {"num_round": 1_000_000, "early_stopping_rounds": 1_000_000, "max_depth": 2}
     other.drop("slow.csv", ORDERS, {**OPTIONS, "hyperparameters": rounds})
     yield other
-    for job in other.adapters.jobs.list_active():
-        other.adapters.jobs.stop(job.name, job.kind)
-        other.adapters.jobs.wait(job.name, job.kind)
+    other.stop_jobs()
 
 
 def test_an_interrupted_run_says_so_and_the_job_that_began_goes_on(endless):

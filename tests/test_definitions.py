@@ -163,7 +163,7 @@ def test_loading_uses_nothing_deprecated_superseded_or_unfinished(loaded: dict[s
 
 
 SECRETS = {
-    "FRED_API_KEY": "k3y-of-ours",
+    "FRED_API_KEY": "k3y-of-ours",  # pragma: allowlist secret
     "OPTIFLOW_CATALOG_URL": "postgresql://me:p4ss-of-ours@db.example/optiflow",  # pragma: allowlist secret
     "OPTIFLOW_ALERT_URL": "https://hooks.example/t0ken-of-ours",
 }

@@ -1,8 +1,6 @@
 """Facts about joining orders with series: no row lost, no future seen, what is not covered is said."""
 
-import sys
 from datetime import date, timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,9 +11,6 @@ from optiflow.enrichment import enrich, future_violations, series_coverage
 from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
 from optiflow.fred.series import SERIES_SCHEMA
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import enrichment as bench
 
 BASE = date(2020, 1, 1)
 DAY = timedelta(days=1)
@@ -146,16 +141,3 @@ def test_a_series_without_a_value_is_refused():
     empty = monthly("AAA").with_columns(value=pl.lit(None, pl.Float64))
     with pytest.raises(UserError, match="AAA holds no value"):
         series_coverage(empty, pl.Series([BASE]))
-
-
-def test_the_benchmark_sides_do_the_same_work(tmp_path):
-    bench.prepare_inputs(tmp_path, rows=3_000)
-    for side in ("ours", "plain", "copy"):
-        assert bench.measure(side, tmp_path).peak_bytes > 10_000_000
-    ours = pl.read_parquet(tmp_path / "lake/ours.parquet").sort("order_id")
-    plain = pl.read_csv(tmp_path / "plain.csv", try_parse_dates=True, infer_schema_length=None).sort("order_id")
-    copy = pl.read_parquet(tmp_path / "copy.parquet")
-    assert ours.width == 8 + bench.SERIES
-    assert copy.columns == ours.columns == plain.columns
-    for name in bench.series_ids():
-        assert ours[name].equals(plain[name].cast(pl.Float64), null_equal=True)

@@ -86,6 +86,6 @@ def test_all_wrong_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 def test_secrets_are_masked_when_settings_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRED_API_KEY", "hunter2")
-    monkeypatch.setenv("OPTIFLOW_CATALOG_URL", "postgresql://me:hunter2@db/x")
+    monkeypatch.setenv("OPTIFLOW_CATALOG_URL", "postgresql://me:hunter2@db/x")  # pragma: allowlist secret
     settings = load_settings()
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,8 +78,10 @@ def test_each_complete_version_is_taken_once_and_the_last_is_never_lost(steps, g
         else:
             landing.change(kind, name, number)
     landing.now += SETTLE + grain
+    ticks = 0
     while tick():
-        pass
+        ticks += 1
+        assert ticks <= landing.writes
     assert len(taken) == len(set(taken))
     assert {(f.name, f.etag) for f in landing.files() if f.table.size > 0} <= set(taken)
 
@@ -223,6 +226,17 @@ def test_new_bytes_under_the_same_name_have_another_run_key_and_a_repeated_tick_
     assert after.run_key != before.run_key
     tick.cursor = after_first
     assert [request.run_key for request in tick.requests()] == [after.run_key]
+
+
+def test_putting_back_an_earlier_version_with_its_old_date_starts_a_run_again(tick: Ticks) -> None:
+    path = tick.put("a.csv")
+    (before,) = tick.requests()
+    old, date = path.read_bytes(), path.stat().st_mtime_ns
+    for data in (b"a\n2\n", old):
+        path.write_bytes(data)
+    os.utime(path, ns=(date, date))
+    (after,) = tick.requests()
+    assert after.run_key != before.run_key
 
 
 def test_a_changed_options_file_requests_its_table_again(tick: Ticks) -> None:

@@ -1,0 +1,139 @@
+"""The benchmarks at tiny sizes: they print what they promise, and both sides of a figure do the same work."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+import xgboost
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import chain_run, dagster_overhead, enrichment, imports, local_job, uploads_tick
+from benchmarks.__main__ import FIGURES
+from benchmarks.enrichment_inputs import SERIES_IDS
+from benchmarks.figure import COLUMNS, Figure, header
+from optiflow.learners.xgboost import MODEL_FILE
+from resources.jobs.artifact import extract_model
+from resources.jobs.contract import JobKind
+from resources.jobs.local import LocalJobs
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r"\s{2,}", line.strip())
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_every_figure_is_a_line_of_six_columns_and_a_miss_is_exit_code_1() -> None:
+    done = bench("--quick")
+    first, *lines = done.stdout.splitlines()
+    assert cells(first) == list(COLUMNS)
+    assert [cells(line)[0] for line in lines] == [name for figures in FIGURES.values() for name in figures], done.stderr
+    amount = r"\d+(\.\d+)?(e[+-]\d+)? (s|ms|GB|modules)"
+    for line in lines:
+        _, ours, peer, ratio, target, ok = cells(line)
+        assert re.fullmatch(amount, ours)
+        assert re.fullmatch(amount, peer)
+        assert re.fullmatch(r"\d+\.\d\d|-", ratio)
+        assert re.fullmatch(rf"ratio [<>]= \d+(\.\d+)?|ours <= {amount}", target)
+        assert ok in ("yes", "no")
+    assert done.returncode == any(cells(line)[-1] == "no" for line in lines)
+    by_name = {cells(line)[0]: cells(line) for line in lines}
+    assert by_name["heavy-modules"][1:3] == ["0 modules", "0 modules"]
+
+
+def test_one_figure_can_be_taken_alone_and_an_unknown_one_is_refused() -> None:
+    lines = bench("--quick", "--only", "heavy-modules").stdout.splitlines()
+    assert [cells(line)[0] for line in lines] == ["name", "heavy-modules"]
+    refused = bench("--only", "nothing")
+    assert refused.returncode == 2
+    assert "enrichment-vs-plain" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("ours", "peer", "bounds", "limit", "shown", "ok"),
+    [
+        (2, 30, "speedup", 15, "15.00", True),
+        (2.01, 30, "speedup", 15, "14.93", False),
+        (3, 2, "ratio", 1.5, "1.50", True),
+        (3.1, 2, "ratio", 1.5, "1.55", False),
+        (80, 1, "ours", 80, "80.00", True),
+        (80.1, 1, "ours", 80, "80.10", False),
+        (0, 0, "ours", 0, "-", True),
+        (1, 0, "ours", 0, "-", False),
+        (1, 0, "ratio", 2, "-", False),
+    ],
+)
+def test_a_promise_is_kept_up_to_its_limit(ours, peer, bounds, limit, shown, ok) -> None:
+    figure = Figure("name", ours, peer, "s", bounds, limit)
+    assert figure.ok is ok
+    line = figure.line()
+    assert (cells(line)[3], cells(line)[5]) == (shown, "yes" if ok else "no")
+    assert line.index(cells(line)[4]) == header().index("target")
+
+
+def test_enrichment_sides_make_the_same_table(tmp_path) -> None:
+    enrichment.write_inputs(tmp_path, rows=3_000)
+    for side in enrichment.SIDES:
+        assert enrichment.run_side(side, tmp_path).peak_bytes > 10_000_000
+    ours = pl.read_parquet(tmp_path / "ours.parquet")
+    plain = pl.read_csv(tmp_path / "plain.csv", try_parse_dates=True, infer_schema_length=None).sort("order_id")
+    assert ours.equals(pl.read_parquet(tmp_path / "copy.parquet"))
+    assert ours.columns == plain.columns == [*pl.read_parquet(tmp_path / "orders.parquet").columns, *SERIES_IDS]
+    assert ours.equals(plain.select(pl.col(name).cast(dtype) for name, dtype in ours.schema.items()))
+
+
+def test_a_training_job_and_its_peer_make_the_same_model(tmp_path) -> None:
+    table, jobs = tmp_path / "train.parquet", LocalJobs(root=str(tmp_path / "jobs"))
+    local_job.write_table(table, rows=500)
+    assert local_job.train_ours(table, jobs, "ours", rounds=5) > 0
+    assert local_job.train_peer(table, tmp_path / "peer.ubj", rounds=5) > 0
+    state = jobs.describe("ours", JobKind.TRAINING)
+    assert state is not None
+    with jobs.output(state) as archive:
+        extract_model(archive, tmp_path)
+    features = pl.read_parquet(table).drop("target").to_pandas()
+    ours, peer = (
+        xgboost.Booster(model_file=str(tmp_path / model)).inplace_predict(features)
+        for model in (MODEL_FILE, "peer.ubj")
+    )
+    assert ours.std() > 1
+    assert ours == pytest.approx(peer, abs=1e-6)
+
+
+def test_a_tick_sees_the_files_that_the_walk_sees_and_asks_for_the_new_one_alone(tmp_path) -> None:
+    watched = uploads_tick.Watched(tmp_path, files=40)
+    with dg.instance_for_test() as instance:
+        assert watched.tick(instance) == []
+        assert uploads_tick.walk(watched.folder) == 40
+        (watched.folder / "late.csv").write_text("order_date,quantity\n")
+        assert [request.partition_key for request in watched.tick(instance)] == ["late"]
+
+
+def test_the_overhead_is_what_neither_bodies_nor_the_lake_take() -> None:
+    runs = dagster_overhead.run_chains(turns=1)
+    (ours,), (peer,) = runs["ours"], runs["peer"]
+    assert ours["assets"] == peer["assets"] == 10
+    assert 0.1 < ours["work_seconds"] < ours["wall_seconds"]
+    assert peer["work_seconds"] < 0.1 * peer["wall_seconds"]
+    expected = (ours["wall_seconds"] - ours["work_seconds"]) * 100
+    assert dagster_overhead.milliseconds_per_asset(ours) == pytest.approx(expected)
+
+
+def test_the_empty_chain_has_as_many_checks_as_ours(definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert len(list(graph.asset_check_keys)) == chain_run.CHECKS
+
+
+def test_heavy_modules_are_those_that_the_linter_bans_and_are_seen_when_loaded() -> None:
+    assert {"xgboost", "pandas", "boto3"} <= imports.heavy_modules()
+    loaded = imports.fresh_python("-c", "import fredapi" + imports.SHOW_MODULES).output.split()
+    assert {"fredapi", "pandas"} <= imports.heavy_modules() & set(loaded)
