@@ -10,9 +10,7 @@ import polars as pl
 import pytest
 import xgboost
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import chain_run, dagster_overhead, enrichment, imports, local_job, uploads_tick
 from benchmarks.__main__ import FIGURES
 from benchmarks.enrichment_inputs import SERIES_IDS
@@ -21,6 +19,8 @@ from optiflow.learners.xgboost import MODEL_FILE
 from resources.jobs.artifact import extract_model
 from resources.jobs.contract import JobKind
 from resources.jobs.local import LocalJobs
+
+ROOT = Path(__file__).parents[1]
 
 
 def cells(line: str) -> list[str]:

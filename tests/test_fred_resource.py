@@ -20,7 +20,7 @@ from resources.fred_http import ATTEMPTS, RETRY_BUDGET_SECONDS, RateLimiter, Tim
 from resources.storage import Storage
 
 SHARED_FRED = Path(os.environ.get("OPTIFLOW_SHARED_DATA", Path(__file__).parents[1] / "../shared/data")) / "fred"
-KEY = "0123456789abcdef0123456789abcdef"
+KEY = "0123456789abcdef0123456789abcdef"  # pragma: allowlist secret
 BUSY = b'<error code="429" message="Too Many Requests.  Exceeded Rate Limit"/>'
 
 

@@ -339,7 +339,7 @@ def test_what_a_job_cannot_read_is_told_with_its_address(jobs, data):
 @needs_proc
 def test_a_job_does_not_get_secrets(jobs, data, monkeypatch):
     monkeypatch.setenv("FRED_API_KEY", "secret-1")
-    monkeypatch.setenv("OPTIFLOW_CATALOG_URL", "postgresql://user:secret-2@host/db")
+    monkeypatch.setenv("OPTIFLOW_CATALOG_URL", "postgresql://user:secret-2@host/db")  # pragma: allowlist secret
     monkeypatch.setenv("AWS_SESSION_TOKEN", "secret-3")
     monkeypatch.setenv("OPTIFLOW_ENV", "local")
     environments = []

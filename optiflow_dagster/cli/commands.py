@@ -43,7 +43,8 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno not in UNUSABLE:
                 raise
-            _fail(f"{error.filename}: {error.strerror}. Mend that, then run again. Your uploads are untouched.", FAILED)
+            where = f"{error.filename}: " if error.filename else ""
+            _fail(f"{where}{error.strerror}. Mend that, then run again. Your uploads are untouched.", FAILED)
         except _database_error() as error:
             _fail(
                 f"The database cannot be used: {error.orig}. If the disk is full, free some space; then run again. "  # pyright: ignore[reportAttributeAccessIssue]
