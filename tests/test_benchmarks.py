@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 import xgboost
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import chain_run, dagster_overhead, enrichment, imports, local_job, uploads_tick
 from benchmarks.__main__ import FIGURES
 from benchmarks.enrichment_inputs import SERIES_IDS
