@@ -1,8 +1,8 @@
 """One run of a chain in this process, split into its own work and the rest. Run as a program: `… FOLDER TURNS`.
 
 FOLDER becomes a project of its own with the repository's `dagster.yaml`. The whole chain runs on the sample as
-`optiflow run` does it, and beside it a chain of equal size that does nothing. The first run of each is not counted: it
-loads what later runs have at hand, and trains the model that they adopt.
+`optiflow run` does it, and beside it a chain of equal size that does nothing. The first run of each is not counted (but
+for TURNS 0): it loads what later runs have at hand, and trains the model that they adopt.
 """
 
 import io
@@ -116,13 +116,13 @@ def main(home: Path, turns: int) -> None:
         def ours() -> ChainRun:
             return run_once(lambda: build_ours(workplace), f"{PIPELINE}_job", file.stem, instance)
 
-        assets = ours().assets
+        first = ours()
 
         def peer() -> ChainRun:
-            return run_once(lambda: empty_chain.empty_chain(assets, CHECKS), empty_chain.JOB, file.stem, instance)
+            return run_once(lambda: empty_chain.empty_chain(first.assets, CHECKS), empty_chain.JOB, file.stem, instance)
 
-        peer()
-        runs = in_turns(turns, ours=ours, peer=peer)
+        cold = {"ours": [first], "peer": [peer()]}
+        runs = in_turns(turns, ours=ours, peer=peer) if turns else cold
     print(json.dumps({side: [asdict(run) for run in done] for side, done in runs.items()}))
 
 

@@ -13,12 +13,12 @@ from typing import Any
 from benchmarks.figure import Figure
 from benchmarks.measuring import fresh_python
 
-TURNS, QUICK_TURNS = 5, 1
+TURNS, QUICK_TURNS = 5, 0
 LIMIT_MS = 80
 
 
 def run_chains(turns: int) -> dict[str, list[dict[str, Any]]]:
-    """`turns` runs of `ours` and `peer` each, in a fresh process and a project of its own; see `chain_run.ChainRun`."""
+    """`turns` runs of `ours` and `peer` each, in a fresh process and a project of its own; see `chain_run`."""
     with TemporaryDirectory() as folder:
         output = fresh_python("-m", "benchmarks.chain_run", Path(folder), str(turns)).output
     return json.loads(output.splitlines()[-1])

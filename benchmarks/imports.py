@@ -1,8 +1,8 @@
 """Importing the code location in a fresh process against `import dagster`, and the heavy modules that it loads.
 
 Processor time counts, not the clock: an import runs on one thread and its files are in the cache, and what else the
-machine does then hardly shows. It is the median of the turns, so that the first one, which may write
-byte code, does not count.
+machine does then hardly shows. It is the median of the turns, so the first one, which may write byte
+code, does not count.
 """
 
 import statistics

@@ -50,7 +50,7 @@ class Watched:
     def tick(self, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
         """What one tick asks for."""
         with dg.build_sensor_context(
-            instance=instance,
+            instance_ref=instance.get_ref(),  # as the code server has it
             cursor=self.cursor,
             definitions=self._definitions,
             resources={"storage": self._storage},

@@ -3,21 +3,26 @@
 import re
 import subprocess
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 import xgboost
+from dagster._core.execution.plan import compute_generator
 
 from benchmarks import chain_run, dagster_overhead, enrichment, imports, local_job, uploads_tick
 from benchmarks.__main__ import FIGURES
 from benchmarks.enrichment_inputs import SERIES_IDS
 from benchmarks.figure import COLUMNS, Figure, header
+from benchmarks.peers import empty_chain
 from optiflow.learners.xgboost import MODEL_FILE
 from resources.jobs.artifact import extract_model
 from resources.jobs.contract import JobKind
 from resources.jobs.local import LocalJobs
+from resources.lake import LakeIOManager
 
 ROOT = Path(__file__).parents[1]
 
@@ -117,19 +122,51 @@ def test_a_tick_sees_the_files_that_the_walk_sees_and_asks_for_the_new_one_alone
         assert [request.partition_key for request in watched.tick(instance)] == ["late"]
 
 
-def test_the_overhead_is_what_neither_bodies_nor_the_lake_take() -> None:
-    runs = dagster_overhead.run_chains(turns=1)
-    (ours,), (peer,) = runs["ours"], runs["peer"]
-    assert ours["assets"] == peer["assets"] == 10
-    assert 0.1 < ours["work_seconds"] < ours["wall_seconds"]
-    assert peer["work_seconds"] < 0.1 * peer["wall_seconds"]
-    expected = (ours["wall_seconds"] - ours["work_seconds"]) * 100
-    assert dagster_overhead.milliseconds_per_asset(ours) == pytest.approx(expected)
+def busy(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
 
 
-def test_the_empty_chain_has_as_many_checks_as_ours(definitions) -> None:
-    graph = definitions.resolve_asset_graph()
-    assert len(list(graph.asset_check_keys)) == chain_run.CHECKS
+def test_bodies_of_assets_and_checks_are_work_and_what_surrounds_them_is_overhead(monkeypatch, instance) -> None:
+    @dg.asset(partitions_def=empty_chain.PARTITIONS)
+    def slow() -> dg.MaterializeResult:
+        busy(0.2)
+        return dg.MaterializeResult()
+
+    @dg.asset_check(asset=slow)
+    def slower() -> dg.AssetCheckResult:
+        busy(0.3)
+        return dg.AssetCheckResult(passed=True)
+
+    def build() -> dg.Definitions:
+        busy(0.4)
+        job = dg.define_asset_job("job", [slow])
+        return dg.Definitions(assets=[slow], asset_checks=[slower], jobs=[job], executor=dg.in_process_executor)
+
+    monkeypatch.setattr(compute_generator, "invoke_compute_fn", compute_generator.invoke_compute_fn)
+    chain_run.time_bodies()
+    instance.add_dynamic_partitions(str(empty_chain.PARTITIONS.name), ["a"])
+    run = chain_run.run_once(build, "job", "a", instance)
+    assert run.assets == 1
+    assert run.work_seconds >= 0.5
+    assert run.wall_seconds > 0.4 + run.work_seconds
+    assert dagster_overhead.milliseconds_per_asset(asdict(run)) > 400
+
+
+def test_the_empty_chain_is_as_large_as_ours(definitions) -> None:
+    ours = definitions.resolve_job_def("orders_job").asset_layer
+    empty = empty_chain.empty_chain(10, chain_run.CHECKS).resolve_job_def(empty_chain.JOB).asset_layer
+    assert len(ours.selected_asset_keys) == len(empty.selected_asset_keys)
+    assert len(ours.asset_graph.asset_check_keys) == len(empty.asset_graph.asset_check_keys)
+
+
+def test_what_the_lake_does_is_work() -> None:
+    for name in ("handle_output", "load_input"):
+        assert vars(chain_run.TimedLake)[name] is not vars(LakeIOManager)[name]
+    watch = chain_run.Stopwatch()
+    assert watch.timed(lambda seconds: busy(seconds) or "result")(0.1) == "result"
+    assert watch.seconds >= 0.1
 
 
 def test_heavy_modules_are_those_that_the_linter_bans_and_are_seen_when_loaded() -> None:
