@@ -58,6 +58,11 @@ class RateLimiter:
         self._slots: deque[float] = deque()
         self._lock = threading.Lock()
 
+    def forget(self) -> None:
+        """Count from nothing, as a new process does."""
+        with self._lock:
+            self._slots.clear()
+
     def acquire(self, per_minute: int, timing: Timing) -> None:
         """Sleep until one more request keeps the limit, and count it."""
         with self._lock:

@@ -9,6 +9,7 @@ import pytest
 
 from optiflow_dagster.definitions import build_definitions
 from resources.adapters import Adapters
+from resources.fred_http import PROCESS_LIMITER
 from resources.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_")) and name != "OPTIFLOW_SHARED_DATA":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def fresh_rate_limit() -> None:
+    """No request of another test, made by another clock, counts against FRED's limit."""
+    PROCESS_LIMITER.forget()
 
 
 @pytest.fixture
