@@ -24,7 +24,7 @@ dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000
 	@mkdir -p .optiflow/uploads/orders
 	@$(BIN)/python -W ignore::FutureWarning -m dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
-test: .venv/dev ## Set up, then run every test
+test: .venv/dev .venv-image/ready ## Set up, then run every test
 	@$(BIN)/pytest -n 2 --dist worksteal
 
 lint: .venv/dev ## Formatting, lint rules, types, import contracts, secrets
@@ -42,9 +42,9 @@ bench: .venv/dev ## Measure speed and memory beside their peers
 	@$(BIN)/python -m benchmarks
 
 clean: ## Remove the environment and all that runs wrote (uploads too)
-	rm -rf .venv .optiflow logs .logs_queue .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf .venv .venv-image .optiflow logs .logs_queue .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
 
-setup: .venv/dev
+setup: .venv/dev .venv-image/ready
 
 .venv/bin/python:
 	@$(PYTHON) -c '$(IS_SUPPORTED)' || \
@@ -60,3 +60,10 @@ setup: .venv/dev
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	@$(PIP) --editable '.[dev]'
 	@touch $@ .venv/run
+
+# What AWS's XGBoost image has of what our packed source needs, and nothing of ours: tests run the source in it.
+.venv-image/ready: constraints.txt | .venv/bin/python
+	@$(PYTHON) -m venv .venv-image
+	@.venv-image/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		xgboost pandas scikit-learn pyarrow
+	@touch $@

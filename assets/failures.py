@@ -19,7 +19,7 @@ def plain_failures(body: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(body)
     def translated(*args: P.args, **kwargs: P.kwargs) -> R:
         context: Any = args[0] if args else kwargs["context"]
-        with told_plainly(context.run.tags):
+        with told_plainly(context.run.tags, context.retry_number):
             return body(*args, **kwargs)
 
     return translated

@@ -4,20 +4,23 @@ What belongs here: what jobs are given and what is kept of them. What does not: 
 """
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
 import polars as pl
 
 from assets.chain import Chain
 from assets.failures import plain_failures
-from assets.submission import Work, await_job, elapsed_seconds, submit_once, utc_now
+from assets.submission import Work, await_job, job_metadata, submit_once, utc_now
+from optiflow.artifact import extract_model
 from optiflow.encoding import FeatureEncoder
 from optiflow.learners.training_log import learning_curve
 from optiflow.split import ROW
 from optiflow.training import code_version, content_digest, prepare_training
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, ModelRecord
-from resources.jobs.contract import Channel, JobKind, JobRequest, Jobs
+from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, Jobs
 from resources.storage import Storage
 
 MAX_LOG_LINES = 20_000
@@ -31,6 +34,28 @@ def channel_key(record: DatasetRecord, job: str, file: str) -> str:
 def model_key(record: DatasetRecord, job: str, file: str) -> str:
     """Where a part of a trained model lies."""
     return f"lake/{record.pipeline}/model/{record.dataset}/{job}/{file}"
+
+
+def write_channel(storage: Storage, key: str, table: pl.DataFrame, shares: int) -> Channel:
+    """Write a channel as one Parquet file, or as a folder with a share of the rows for each of several machines."""
+    if shares == 1:
+        storage.write_parquet(f"{key}.parquet", table)
+        return Channel(storage.uri_for(f"{key}.parquet"))
+    for share in range(shares):
+        # Every n-th row: each machine sees all of the period.
+        storage.write_parquet(f"{key}/{share:04d}.parquet", table.gather_every(shares, offset=share))
+    return Channel(f"{storage.uri_for(key)}/", sharded=True)
+
+
+def write_rows(storage: Storage, key: str, rows: pl.DataFrame, jobs: Jobs) -> Channel:
+    """Write the rows that a transform job scores, in the form that the place takes."""
+    form = jobs.scoring_format()
+    if form == CSV:
+        with storage.writing(f"{key}.csv") as path:
+            rows.lazy().sink_csv(path, include_header=False)
+        return Channel(storage.uri_for(f"{key}.csv"), CSV)
+    storage.write_parquet(f"{key}.parquet", rows)
+    return Channel(storage.uri_for(f"{key}.parquet"))
 
 
 def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
@@ -62,10 +87,9 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
 
         def prepare(name: str) -> JobRequest:
             channels = {}
-            for channel, table in (("train", data.train), ("validation", data.validation)):
-                key = channel_key(record, name, f"{channel}.parquet")
-                storage.write_parquet(key, table)
-                channels[channel] = Channel(storage.uri_for(key))
+            for channel, table, shares in (("train", data.train, jobs.machines()), ("validation", data.validation, 1)):
+                key = channel_key(record, name, channel)
+                channels[channel] = write_channel(storage, key, table, shares)
             storage.write_bytes(model_key(record, name, "encoder.json"), data.encoder.to_json().encode())
             left_out = json.dumps([vars(column) for column in data.left_out], ensure_ascii=False)
             storage.write_bytes(model_key(record, name, "left_out.json"), left_out.encode())
@@ -101,7 +125,8 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
         record = chain.record(context, catalog)
         state = await_job(context, chain, JobKind.TRAINING, jobs, catalog)
         key = model_key(record, state.name, "model.tar.gz")
-        with jobs.output(state) as archive:
+        with jobs.output(state) as archive, TemporaryDirectory() as folder:
+            extract_model(archive, Path(folder))  # a bad archive is refused here, before anything relies on it
             storage.put_file(key, archive)
         curve = learning_curve(jobs.log_tail(state, MAX_LOG_LINES))
         storage.write_bytes(model_key(record, state.name, "learning_curve.json"), json.dumps(curve).encode())
@@ -110,10 +135,8 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
         catalog.open().mark_followed_up([state.name])
         return dg.MaterializeResult(
             metadata={
-                "job": state.name,
+                **job_metadata(state),
                 "artifact": dg.MetadataValue.text(storage.uri_for(key)),
-                "seconds": elapsed_seconds(state),
-                "log": dg.MetadataValue.text(state.log_uri or ""),
                 **{name.replace(":", "_"): value for name, value in state.metrics.items()},
             },
             data_version=dg.DataVersion(state.name),
@@ -147,14 +170,12 @@ def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:
         encoded = encoder.transform(rows)
 
         def prepare(name: str) -> JobRequest:
-            key = channel_key(record, name, "test.parquet")
-            storage.write_parquet(key, encoded)
             storage.write_parquet(channel_key(record, name, "rows.parquet"), rows.select(ROW, encoder.date_column))
             return JobRequest(
                 name,
                 JobKind.TRANSFORM,
                 chain.pipeline.algorithm,
-                channels={"transform": Channel(storage.uri_for(key))},
+                channels={"transform": write_rows(storage, channel_key(record, name, "test"), encoded, jobs)},
                 model_uri=storage.uri_for(model_key(record, trained, "model.tar.gz")),
             )
 

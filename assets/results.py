@@ -13,7 +13,8 @@ from assets.chain import Chain, columns
 from assets.failures import plain_failures
 from assets.models import channel_key, model_key
 from assets.report_facts import gather_facts
-from assets.submission import await_job
+from assets.submission import await_job, job_metadata
+from optiflow.artifact import extract_model
 from optiflow.baselines import fit_baselines
 from optiflow.encoding import FeatureEncoder
 from optiflow.errors import JobFailedError
@@ -23,7 +24,6 @@ from optiflow.split import ROW
 from optiflow.training import mean_contributions
 from resources.catalog import Catalog
 from resources.fred import FredResource
-from resources.jobs.artifact import extract_model
 from resources.jobs.contract import JobKind, Jobs
 from resources.storage import Storage
 
@@ -54,12 +54,12 @@ def predictions_asset(chain: Chain) -> dg.AssetsDefinition:
         state = await_job(context, chain, JobKind.TRANSFORM, jobs, catalog)
         rows = storage.scan_parquet(channel_key(record, state.name, "rows.parquet")).collect()
         with jobs.output(state) as folder:
-            text = (folder / "test.parquet.out").read_text()
+            text = "\n".join(path.read_text() for path in sorted(folder.glob("*.out")))
         values = pl.Series("predicted", text.split(), dtype=pl.String).cast(pl.Float64)
         if len(values) != rows.height:
             raise JobFailedError(f"Job {state.name} made {len(values)} predictions for {rows.height} rows.")
         catalog.open().mark_followed_up([state.name])
-        context.add_output_metadata({"job": state.name})
+        context.add_output_metadata(job_metadata(state))
         return rows.select(ROW, pl.col(rows.columns[1]).alias("date"), values)
 
     return predictions

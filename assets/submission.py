@@ -5,7 +5,7 @@ What belongs here: the rules that training and prediction share. What does not: 
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,7 +61,8 @@ def submit_once(
     name, state = next_attempt(jobs, names, work.kind)
     adopted = state is not None
     if state is None:
-        state = jobs.submit(prepare(name))
+        request = prepare(name)
+        state = jobs.submit(replace(request, tags={**_tags(context, record), **request.tags}))
     catalog.open().put_job(
         JobRecord(
             name=name,
@@ -78,10 +79,8 @@ def submit_once(
     context.log.info(f"{'Adopted' if adopted else 'Submitted'} job {name}: {state.status}.")
     return dg.MaterializeResult(
         metadata={
-            "job": name,
-            "status": state.status.value,
+            **job_metadata(state),
             "adopted": adopted,
-            "log": dg.MetadataValue.text(state.log_uri or ""),
             "revision": record.revision,
             **shown,
         },
@@ -96,7 +95,8 @@ def await_job(context: dg.AssetExecutionContext, chain: Chain, kind: JobKind, jo
 
     Raises:
         UserError: no job was submitted for this revision.
-        JobFailedError: the job failed or was stopped; carries its reason and the end of its log.
+        JobFailedError: the job failed or was stopped; carries its reason and the end of its log. One that failed of
+            something that may pass is left to `external_jobs_sensor`, which has it done again after a while.
     """
     record = chain.record(context, catalog)
     store = catalog.open()
@@ -109,16 +109,36 @@ def await_job(context: dg.AssetExecutionContext, chain: Chain, kind: JobKind, jo
     state = jobs.wait(job.name, kind, on_progress=_log_progress(context))
     store.update_job(state)
     if state.status is not JobStatus.COMPLETED:
-        store.mark_followed_up([job.name])
+        if not state.may_pass or context.run.run_id != job.run_id:
+            store.mark_followed_up([job.name])
         raise JobFailedError(_what_happened(state, jobs.log_tail(state, LOG_LINES)))
     return state
 
 
-def elapsed_seconds(state: JobState) -> float | None:
-    """How long the job ran."""
-    if state.started_at is None or state.ended_at is None:
-        return None
-    return (state.ended_at.astimezone(UTC) - state.started_at.astimezone(UTC)).total_seconds()
+def job_metadata(state: JobState) -> dict[str, Any]:
+    """What people want to see of a job: its name, how long it ran, what it cost, and where to look."""
+    shown: dict[str, Any] = {"job": state.name, "status": state.status.value}
+    if state.started_at is not None and state.ended_at is not None:
+        shown["seconds"] = (state.ended_at - state.started_at).total_seconds()
+    if state.billable_seconds is not None:
+        shown["billable_seconds"] = state.billable_seconds
+    if state.estimated_cost is not None:
+        shown["estimated_cost_usd"] = round(state.estimated_cost, 4)
+    for name, address in (("log", state.log_uri), ("console", state.console_url)):
+        if address is not None:
+            # Browsers do not follow file:// out of the UI.
+            is_page = address.startswith("https://")
+            shown[name] = dg.MetadataValue.url(address) if is_page else dg.MetadataValue.text(address)
+    return shown
+
+
+def _tags(context: dg.AssetExecutionContext, record: DatasetRecord) -> dict[str, str]:
+    return {
+        "dagster/run-id": context.run.run_id,
+        "dagster/asset": context.asset_key.to_user_string(),
+        "dagster/partition": context.partition_key,
+        "optiflow/revision": record.revision,
+    }
 
 
 def _log_progress(context: dg.AssetExecutionContext) -> OnProgress:

@@ -27,7 +27,7 @@ from resources.catalog.records import DatasetRecord, revision_of
 from resources.fred import SNAPSHOT, FredResource
 from resources.fred_http import KEY_PAGE
 from resources.lake import table_metadata
-from resources.landing import ensure_unchanged, find_upload, read_options, sha256_of
+from resources.landing import ensure_unchanged, find_upload, opened, read_options, sha256_of
 from resources.revision import pin
 from resources.storage import Storage
 
@@ -62,10 +62,10 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         merge_options(beside, where=f"{file.name}{OPTIONS_SUFFIX}")  # alone, so that the message says where it is wrong
         options = merge_options(pipeline.default_options, beside, config.options, where=f"options of {file.name}")
         pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
-        with storage.local_copy(file.table.key) as path:
+        with opened(storage, file) as path:
             version = sha256_of(path)
             table = read_upload(path, file.name, options, pipeline.schema_for)
-        ensure_unchanged(storage, pipeline.name, file)
+        ensure_unchanged(storage, file)
         options = options.model_copy(update={"target": table.target, "date_column": table.date_column})
         record = DatasetRecord(
             pipeline=pipeline.name,

@@ -21,7 +21,7 @@ from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, write_cursor
 from resources.landing import landing_prefix, pair_files
 from resources.settings import load_settings
-from resources.storage import Storage
+from resources.storage import FileStorage
 
 PIPELINE = "orders"
 FILES, FEW, MANY, TURNS = 10_000, 5_000, 20_000, 7
@@ -36,7 +36,7 @@ class Watched:
 
     def __init__(self, home: Path, files: int) -> None:
         settings = load_settings(home=home, upload_settle_seconds=0)
-        self._storage = Storage(uri=settings.storage_uri)
+        self._storage = FileStorage(uri=settings.storage_uri)
         self.folder = self._storage.path(landing_prefix(PIPELINE))
         self.folder.mkdir(parents=True)
         for number in range(files):

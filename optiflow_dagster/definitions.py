@@ -30,7 +30,7 @@ def build_definitions(settings: Settings, **resource_overrides: object) -> dg.De
             *(retraining_schedule(pipeline, jobs[name]) for name, pipeline in PIPELINES.items()),
         ],
         sensors=[
-            uploads_sensor(jobs, settings.upload_settle_seconds),
+            uploads_sensor(jobs, settings.upload_settle_seconds, settings.upload_queue_url),
             external_jobs_sensor(jobs.values()),
             run_failure_sensor(settings.alert_url),
         ],

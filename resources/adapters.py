@@ -11,10 +11,12 @@ from pydantic import SecretStr
 
 from resources.catalog import Catalog
 from resources.fred import FredResource
+from resources.jobs.contract import Jobs
 from resources.jobs.local import LocalJobs
+from resources.jobs.sagemaker import SageMakerJobs
 from resources.lake import LakeIOManager
 from resources.settings import Settings
-from resources.storage import Storage
+from resources.storage import Storage, storage_at
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Adapters:
     storage: Storage
     catalog: Catalog
     fred: FredResource
-    jobs: LocalJobs
+    jobs: Jobs
 
     @classmethod
     def of(cls, settings: Settings, *, hide_secrets: bool = False) -> "Adapters":
@@ -41,7 +43,7 @@ class Adapters:
                 return None
             return dg.EnvVar(variable) if hide_secrets and os.environ.get(variable) else value.get_secret_value()
 
-        storage = Storage(uri=settings.storage_uri)
+        storage = storage_at(settings.storage_uri, settings.kms_key)
         url = secret("OPTIFLOW_CATALOG_URL", settings.catalog_address)
         assert url is not None
         return cls(
@@ -50,10 +52,32 @@ class Adapters:
             fred=FredResource(
                 api_key=secret("FRED_API_KEY", settings.fred_api_key), url=settings.fred_url, storage=storage
             ),
-            jobs=LocalJobs(root=str(settings.jobs_dir), max_parallel=settings.max_parallel_jobs),
+            jobs=_jobs(settings),
         )
 
     def by_name(self) -> dict[str, object]:
         """The resources that assets and sensors ask for."""
         io_manager = LakeIOManager(storage=self.storage, catalog=self.catalog)
         return {**vars(self), "io_manager": io_manager}
+
+
+def _jobs(settings: Settings) -> Jobs:
+    if settings.env == "local":
+        return LocalJobs(root=str(settings.jobs_dir), max_parallel=settings.max_parallel_jobs)
+    assert settings.sagemaker_role_arn is not None
+    return SageMakerJobs(
+        role_arn=settings.sagemaker_role_arn,
+        output_uri=f"{settings.storage_uri}/jobs",
+        instance_type=settings.instance_type,
+        instance_count=settings.instance_count,
+        transform_instance_type=settings.transform_instance_type,
+        volume_gb=settings.volume_gb,
+        max_runtime_seconds=settings.max_runtime_seconds,
+        use_spot=settings.use_spot,
+        subnets=list(settings.subnets),
+        security_group_ids=list(settings.security_groups),
+        kms_key=settings.kms_key,
+        tags=dict(tag.split("=", 1) for tag in settings.job_tags),
+        xgboost_version=settings.xgboost_version,
+        image_uri=settings.image_uri,
+    )

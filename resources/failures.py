@@ -4,21 +4,25 @@ What belongs here: that translation, for asset bodies (`assets.failures`) and th
 raising errors.
 """
 
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
+import polars as pl
 
 from optiflow.errors import JobFailedError, TransientError, UserError
+from resources.aws.errors import told_of_object_store
 
 STARTED_BY_TAG = "optiflow/started_by"
 ERROR_KIND = "error_kind"
 RETRIES = 3
 RETRY_SECONDS = 20
+"""Before the first retry; twice as long before each further one, a half more or less."""
 
 
 @contextmanager
-def told_plainly(run_tags: Mapping[str, str]) -> Iterator[None]:
+def told_plainly(run_tags: Mapping[str, str], retry_number: int = 0) -> Iterator[None]:
     """Translate the errors that OptiFlow raises on purpose.
 
     What the user can mend and what a job died of are permanent, for the step and for the run. What may pass by itself
@@ -26,9 +30,11 @@ def told_plainly(run_tags: Mapping[str, str]) -> Iterator[None]:
 
     Args:
         run_tags: The tags of the run, which say who started it.
+        retry_number: How often the step was tried before.
     """
     try:
-        yield
+        with _lazy_reads():
+            yield
     except UserError as error:
         raise _failure(error, "input") from error
     except JobFailedError as error:
@@ -36,7 +42,24 @@ def told_plainly(run_tags: Mapping[str, str]) -> Iterator[None]:
     except TransientError as error:
         if run_tags.get(STARTED_BY_TAG) == "cli":
             raise _failure(error, "transient") from error
-        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from error
+        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=_pause(retry_number)) from error
+
+
+@contextmanager
+def _lazy_reads() -> Iterator[None]:
+    # A table in S3 is read when it is collected, far from the storage that knows how its errors are told.
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        told = told_of_object_store(error, "read a table of the lake")
+        if told is None:
+            raise
+        raise told from error
+
+
+def _pause(retry_number: int) -> float:
+    # Jitter, so that the runs that one outage has stopped do not all come back in the same second.
+    return RETRY_SECONDS * 2**retry_number * random.uniform(0.5, 1.5)
 
 
 def _failure(error: Exception, kind: str) -> dg.Failure:

@@ -27,7 +27,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame) -> None:
         """Put the table in place, then describe what lies there."""
-        with told_plainly(context.step_context.dagster_run.tags):
+        with told_plainly(context.step_context.dagster_run.tags, context.step_context.previous_attempt_count):
             key = self._key(context, context.step_context.instance)
             self.storage.write_parquet(key, obj)
             context.add_output_metadata(table_metadata(self.storage, key))
@@ -36,7 +36,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """The table as a lazy frame; a failure that names the asset to materialize if there is none."""
         upstream = context.upstream_output
         assert upstream is not None
-        with told_plainly(context.step_context.dagster_run.tags):
+        with told_plainly(context.step_context.dagster_run.tags, context.step_context.previous_attempt_count):
             key = self._key(context, context.instance)
             try:
                 return self.storage.scan_parquet(key)

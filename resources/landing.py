@@ -5,7 +5,8 @@ What belongs here: which files there are datasets, with which options beside the
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -89,6 +90,8 @@ def read_options(storage: Storage, file: LandedFile) -> dict[str, Any]:
     name = PurePosixPath(file.options.key).name
     try:
         text = storage.read_bytes(file.options.key).decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise TransientError(f"{name} was removed from the landing folder before it was read.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: not UTF-8 text; save it as UTF-8.") from error
     return parse_options_file(text, name)
@@ -100,12 +103,33 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def ensure_unchanged(storage: Storage, pipeline: str, file: LandedFile) -> None:
+@contextmanager
+def opened(storage: Storage, file: LandedFile) -> Iterator[Path]:
+    """The upload as a local file.
+
+    Raises:
+        TransientError: it was removed since it was found.
+    """
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(storage.local_copy(file.table.key))
+        except FileNotFoundError as error:
+            raise _gone(file) from error
+        yield path
+
+
+def ensure_unchanged(storage: Storage, file: LandedFile) -> None:
     """Make sure that an upload that was just read is still the one in the landing folder.
 
     Raises:
-        TransientError: it was written to, or removed, meanwhile.
+        TransientError: it, or its options, were written to or removed meanwhile.
     """
-    now = {found.table.key: found for found in pair_files(storage.list(landing_prefix(pipeline)))}
-    if file.table.key not in now or now[file.table.key].etag != file.etag:
+    table, options = storage.stat(file.table.key), storage.stat(file.table.key + OPTIONS_SUFFIX)
+    if table is None:
+        raise _gone(file)
+    if LandedFile(table, options).etag != file.etag:
         raise TransientError(f"{file.name} changed while it was read: it will be read again once it is complete.")
+
+
+def _gone(file: LandedFile) -> TransientError:
+    return TransientError(f"{file.name} was removed from the landing folder before it was read.")

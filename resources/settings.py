@@ -5,16 +5,21 @@ boto3, Dagster's own to Dagster.
 """
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlparse
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from optiflow.errors import UserError
 
 _EMPTY_IS_UNSET = True
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+
+Words = Annotated[tuple[str, ...], NoDecode]
+"""Several values, separated by commas in the variable."""
 
 
 class Settings(BaseSettings):
@@ -25,7 +30,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OPTIFLOW_", env_ignore_empty=_EMPTY_IS_UNSET, extra="ignore")
 
-    env: Literal["local"] = "local"
+    env: Literal["local", "aws"] = "local"
+    """Where jobs run and tables lie: on this machine, or on SageMaker and S3."""
     home: Path = Field(default_factory=lambda: Path(os.environ.get("DAGSTER_HOME") or Path.cwd()))
     """The project's folder (Dagster's home, or the current folder); `.optiflow` in it holds all that runs write."""
     storage: str | None = None
@@ -38,16 +44,76 @@ class Settings(BaseSettings):
     alert_url: str | None = None
     """Webhook that is sent a JSON message for every failed run."""
 
-    @field_validator("storage")
+    sagemaker_role_arn: str | None = None
+    """Role that SageMaker works under: it reads and writes the bucket."""
+    instance_type: str = "ml.m5.xlarge"
+    instance_count: int = Field(default=1, ge=1, le=100)
+    """Machines of a training job; more than one trains distributed."""
+    transform_instance_type: str = "ml.m5.xlarge"
+    """Machine of a prediction job."""
+    volume_gb: int = Field(default=30, ge=1, le=16384)
+    max_runtime_seconds: int = Field(default=24 * 3600, ge=60, le=28 * 24 * 3600)
+    use_spot: bool = False
+    """Train on spot capacity, with checkpoints: cheaper, and it may take longer."""
+    subnets: Words = ()
+    security_groups: Words = ()
+    kms_key: str | None = None
+    """Key that objects and volumes are encrypted with, instead of AWS's own."""
+    job_tags: Words = ()
+    """Tags for every job, such as team=supply,cost-center=42."""
+    xgboost_version: str = "3.2-0"
+    image_uri: str | None = None
+    """XGBoost image to use instead of the region's own."""
+    upload_queue_url: str | None = None
+    """SQS queue with the bucket's events; without one the sensor lists the landing folder."""
+
+    @field_validator("subnets", "security_groups", "job_tags", mode="before")
     @classmethod
-    def _storage_is_a_file_address(cls, value: str | None) -> str | None:
-        # `file://var/optiflow` would name a machine called `var` and end up in /optiflow.
-        address = urlparse(value or "file:///")
-        if address.scheme != "file" or address.netloc or not address.path.startswith("/"):
-            raise ValueError("expected an address such as file:///var/optiflow")
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("job_tags")
+    @classmethod
+    def _tags_have_values(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not tag.partition("=")[0].strip() or "=" not in tag for tag in value):
+            raise ValueError("expected tags such as team=supply,cost-center=42")
         return value
 
-    @field_validator("fred_url", "alert_url")
+    @field_validator("sagemaker_role_arn")
+    @classmethod
+    def _is_role(cls, value: str | None) -> str | None:
+        if value is not None and not _ROLE.fullmatch(value):
+            raise ValueError("expected the ARN of a role, such as arn:aws:iam::123456789012:role/optiflow-sagemaker")
+        return value
+
+    @field_validator("storage")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        address = urlparse(value or "file:///")
+        # `file://var/optiflow` would name a machine called `var` and end up in /optiflow.
+        is_file = address.scheme == "file" and not address.netloc and address.path.startswith("/")
+        is_s3 = address.scheme == "s3" and bool(address.netloc) and not address.query
+        if not (is_file or is_s3):
+            raise ValueError("expected an address such as file:///var/optiflow or s3://bucket/prefix")
+        return value
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "Settings":
+        on_s3 = urlparse(self.storage or "").scheme == "s3"
+        if self.env == "local" and on_s3:
+            raise ValueError("OPTIFLOW_STORAGE is on S3, where local jobs cannot read: set OPTIFLOW_ENV=aws as well")
+        if self.env == "aws":
+            if not on_s3:
+                raise ValueError("OPTIFLOW_ENV is aws: set OPTIFLOW_STORAGE to an address such as s3://bucket/prefix")
+            if self.sagemaker_role_arn is None:
+                raise ValueError("OPTIFLOW_ENV is aws: set OPTIFLOW_SAGEMAKER_ROLE_ARN to the role of SageMaker's jobs")
+            if bool(self.subnets) != bool(self.security_groups):
+                raise ValueError("OPTIFLOW_SUBNETS and OPTIFLOW_SECURITY_GROUPS go together: set both or none")
+        elif self.upload_queue_url is not None:
+            raise ValueError("OPTIFLOW_UPLOAD_QUEUE_URL is of use only with OPTIFLOW_ENV=aws")
+        return self
+
+    @field_validator("fred_url", "alert_url", "upload_queue_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and urlparse(value).scheme not in ("http", "https"):
@@ -62,7 +128,7 @@ class Settings(BaseSettings):
     @property
     def storage_uri(self) -> str:
         """The root of uploads and lake."""
-        return self.storage or self.work_dir.as_uri()
+        return (self.storage or self.work_dir.as_uri()).rstrip("/")
 
     @property
     def catalog_address(self) -> SecretStr:
@@ -84,8 +150,13 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # pyright: ignore[reportArgumentType]  # validated by pydantic itself
     except ValidationError as error:
-        faults = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(_told(e) for e in error.errors())
         raise UserError(f"Configuration: {faults}.") from error
+
+
+def _told(error: Any) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{_variable(error['loc'])}: {message}" if error["loc"] else message
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from aws_double.fixtures import aws, aws_double
+from postgres import postgres_server, postgres_url
 
 from optiflow_dagster.definitions import build_definitions
 from resources.adapters import Adapters
 from resources.fred_http import PROCESS_LIMITER
 from resources.settings import Settings, load_settings
 
+__all__ = ["aws", "aws_double", "postgres_server", "postgres_url"]
+
 ROOT = Path(__file__).resolve().parents[1]
+KEPT = ("OPTIFLOW_SHARED_DATA",)
 SHARED_DATA = Path(os.environ.get("OPTIFLOW_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -20,7 +25,7 @@ SHARED_DATA = Path(os.environ.get("OPTIFLOW_SHARED_DATA", ROOT.parent / "shared"
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_")) and name != "OPTIFLOW_SHARED_DATA":
+        if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_", "AWS_")) and name not in KEPT:
             monkeypatch.delenv(name)
 
 

@@ -18,8 +18,8 @@ from benchmarks.__main__ import FIGURES
 from benchmarks.enrichment_inputs import SERIES_IDS
 from benchmarks.figure import COLUMNS, Figure, header
 from benchmarks.peers import empty_chain
+from optiflow.artifact import extract_model
 from optiflow.learners.xgboost import MODEL_FILE
-from resources.jobs.artifact import extract_model
 from resources.jobs.contract import JobKind
 from resources.jobs.local import LocalJobs
 from resources.lake import LakeIOManager

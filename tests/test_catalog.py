@@ -1,30 +1,49 @@
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.options import merge_options
-from resources.catalog import Catalog, database
+from resources.catalog import Catalog, address, schema
+from resources.catalog.database import SCHEMA, make_engine
 from resources.catalog.records import DatasetRecord, JobRecord, ModelRecord, revision_of
 from resources.catalog.store import CatalogStore, open_store
 from resources.catalog.tables import metadata
 from resources.jobs.contract import JobKind, JobState, JobStatus
 
+pytest_plugins = ["postgres"]
+
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without a catalog."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'deep' / 'catalog.db'}"
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> CatalogStore:
-    return Catalog(url=f"sqlite:///{tmp_path / 'deep' / 'catalog.db'}").open()
+def url(empty_url: str) -> str:
+    """The URL of an empty catalog."""
+    schema.upgrade(make_engine(empty_url))
+    return empty_url
+
+
+@pytest.fixture
+def store(url: str) -> CatalogStore:
+    return Catalog(url=url).open()
 
 
 def dataset(version: str = "ab" * 32, **options: object) -> DatasetRecord:
@@ -40,26 +59,48 @@ def state(name: str, status: JobStatus, reason: str | None = None) -> JobState:
     return JobState(name, JobKind.TRAINING, status, NOW, failure_reason=reason)
 
 
-def test_migrations_make_exactly_the_declared_tables(store: CatalogStore) -> None:
-    with store._engine.connect() as connection:
+def test_migrations_make_exactly_the_declared_tables(url: str) -> None:
+    # Without our own engine, which looks into our schema whatever the connection's search path is.
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            engine.dialect.default_schema_name = SCHEMA
+            connection.exec_driver_sql(f"SET search_path TO {SCHEMA}")
+        assert set(sa.inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_head_constant_is_the_newest_migration() -> None:
-    folder = Path(database.__file__).parent / "migrations"
-    assert ScriptDirectory(str(folder)).get_current_head() == database.HEAD
+def test_head_constant_is_the_newest_migration_and_versions_are_in_order() -> None:
+    folder = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    versions = [script.revision for script in folder.walk_revisions()]
+    assert versions == sorted(versions, reverse=True)
+    assert versions[0] == schema.HEAD
+    assert {len(version) for version in versions} == {4}
 
 
-def _open_and_write(url: str, number: int) -> int:
+def _upgrade_and_write(url: str, number: int) -> str | None:
+    before = schema.upgrade(make_engine(url))
     open_store(url).put_dataset(dataset(f"{number:02x}" * 32))
-    return len(open_store(url).datasets())
+    return before
 
 
-def test_processes_that_open_a_new_catalog_at_once_all_succeed(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'catalog.db'}"
+def test_processes_that_upgrade_a_new_catalog_at_once_all_succeed_and_one_does_it(empty_url: str) -> None:
     with get_context("spawn").Pool(3) as pool:
-        pool.starmap(_open_and_write, [(url, number) for number in range(6)])
-    assert len(open_store(url).datasets()) == 6
+        done = pool.starmap(_upgrade_and_write, [(empty_url, number) for number in range(6)], chunksize=1)
+    assert len(open_store(empty_url).datasets()) == 6
+    assert done.count(None) == 1
+    assert done.count(schema.HEAD) == 5
+
+
+def test_a_catalog_of_a_newer_program_is_refused_and_left_alone(url: str) -> None:
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.update(schema._versions).values(version_num="9999"))
+    with pytest.raises(UserError, match="Update OptiFlow"):
+        open_store(url)
+    with pytest.raises(UserError, match="Update OptiFlow"):
+        schema.upgrade(engine)
+    assert schema.schema_version(engine) == "9999"
 
 
 def test_options_come_back_as_they_were(store: CatalogStore) -> None:
@@ -82,12 +123,11 @@ def test_equal_bytes_under_other_options_are_another_revision() -> None:
     assert dataset().revision == dataset().revision
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.sampled_from(list(JobStatus)), max_size=8))
-def test_a_jobs_state_never_moves_back(statuses: list[JobStatus]) -> None:
-    store = open_store("sqlite://")
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(statuses=st.lists(st.sampled_from(list(JobStatus)), max_size=8))
+def test_a_jobs_state_never_moves_back(store: CatalogStore, statuses: list[JobStatus]) -> None:
     order = [JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.STOPPING]
-    name = f"job-{'-'.join(statuses)}"[:63]
+    name = f"job-{len(store.jobs())}"
     store.put_job(job(name))
     seen = [store.job(name).status]  # pyright: ignore[reportOptionalMemberAccess]
     for status in statuses:
@@ -149,14 +189,64 @@ def test_a_new_champion_archives_the_one_before_of_its_dataset_only(store: Catal
     assert {m.name: m.metrics["mse"] for m in store.models()}["m2"] == 3.0
 
 
+def test_a_name_as_long_as_s3_allows_and_a_reason_with_a_nul_are_kept(store: CatalogStore) -> None:
+    long = DatasetRecord(**{**vars(dataset()), "file_name": "ä" * 500 + ".csv"})
+    store.put_dataset(long)
+    assert store.dataset("orders", "shop") == long
+    store.put_job(job())
+    store.update_job(state(job().name, JobStatus.FAILED, "died:\0 no memory"))
+    found = store.job(job().name)
+    assert found is not None
+    assert found.failure_reason == "died: no memory"
+
+
+def test_times_come_back_in_utc_whatever_zone_they_were_given_in(store: CatalogStore) -> None:
+    zone = timezone(timedelta(hours=-7))
+    store.put_job(JobRecord(**{**vars(job()), "created_at": NOW.astimezone(zone)}))
+    (found,) = store.jobs()
+    assert found.created_at.isoformat() == "2024-05-01T12:00:00+00:00"
+
+
 def test_threads_that_write_at_once_wait_for_one_another(store: CatalogStore) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: store.put_dataset(dataset(f"{n:02x}" * 32)), range(40)))
     assert len(store.datasets()) == 40
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://u:hunter2@h/db"])  # pragma: allowlist secret
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "mysql://u:hunter2@h/db",  # pragma: allowlist secret
+        "postgresql+pg8000://u:hunter2@h/db",  # pragma: allowlist secret
+        "postgresql://u:hunter2@h:x/db",  # pragma: allowlist secret
+        "postgresql://u:p@hunter2@h/db",  # pragma: allowlist secret
+        "postgresql://u:hunter2@a..b/db",  # pragma: allowlist secret
+    ],
+)
 def test_an_unusable_url_names_the_variable_and_hides_the_password(url: str) -> None:
     with pytest.raises(UserError, match="OPTIFLOW_CATALOG_URL") as caught:
-        database.make_engine(url)
+        make_engine(url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_every_way_to_write_postgresql_is_served_by_psycopg(scheme: str) -> None:
+    parsed = address.parse_address(f"{scheme}://u:p%40w@h:1/d?sslmode=require\n")  # pragma: allowlist secret
+    assert parsed.drivername == "postgresql+psycopg"
+    assert (parsed.password, parsed.host, parsed.port, parsed.database) == ("p@w", "h", 1, "d")
+    assert parsed.query == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u:hunter2@h:1/d?sslpassword=hunter3",  # pragma: allowlist secret
+        "postgresql://h/d?user=u&password=hunter2",  # pragma: allowlist secret
+    ],
+)
+def test_a_shown_address_says_where_and_holds_no_password(text: str) -> None:
+    parsed = address.parse_address(text)
+    said = address.shown(parsed) + address.without_secrets("hunter2 hunter3 failed", parsed)
+    assert "@h:1/d" in said or "://h/d" in said
+    assert "hunter2" not in said

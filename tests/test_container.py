@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 import xgboost
 
-from optiflow.container.__main__ import EXIT_DISK_FULL, main
+from optiflow.artifact import MODEL_FILE, extract_model, pack_model
+from optiflow.container.__main__ import main
 from optiflow.container.channels import read_channel, read_file
+from optiflow.container.ending import EXIT_DISK_FULL
 from optiflow.container.scoring import write_predictions
 from optiflow.errors import UserError
 from optiflow.learners.xgboost import load
-from resources.jobs.artifact import MODEL_FILE, extract_model, pack_model
 
 PARAMS = {"num_round": "12", "eta": "0.3", "max_depth": "4", "nthread": "1"}
 

@@ -15,7 +15,14 @@ from dagster._core.definitions.run_request import SkipReason
 
 from optiflow.options import merge_options
 from optiflow_dagster.definitions import build_definitions
-from optiflow_dagster.sensors.external_jobs_decision import choose_follow_ups
+from optiflow_dagster.sensors.external_jobs_decision import (
+    FIRST_PAUSE,
+    MAX_TRIES,
+    Decision,
+    RunState,
+    choose_follow_ups,
+    due_at,
+)
 from resources.adapters import Adapters
 from resources.catalog.records import DatasetRecord, JobRecord, revision_of
 from resources.catalog.store import CatalogStore
@@ -41,10 +48,10 @@ def state(name: str, status: JobStatus) -> JobState:
 
 @pytest.mark.parametrize(
     ("known", "there", "run", "replaced"),
-    list(product(JobStatus, [*JobStatus, None], ["active", "retrying", "ended"], [False, True])),
+    list(product(JobStatus, [*JobStatus, None], ["active", "retrying", "canceled", "ended"], [False, True])),
 )
 def test_a_job_is_followed_up_once_it_has_ended_and_nobody_else_answers_for_it(
-    known: JobStatus, there: JobStatus | None, run: str, replaced: bool
+    known: JobStatus, there: JobStatus | None, run: RunState, replaced: bool
 ) -> None:
     """`there` is what the place says; None is a job that it does not know, which `describe` turns into a failed one."""
     waiting = [job(status=known)]
@@ -59,7 +66,9 @@ def test_a_job_is_followed_up_once_it_has_ended_and_nobody_else_answers_for_it(
         asked.append(asked_for.name)
         return state(asked_for.name, there or JobStatus.FAILED)
 
-    decision = choose_follow_ups(waiting, active, describe, lambda _: run)
+    decision = choose_follow_ups(
+        waiting, active, describe, lambda run_of: run if run_of == "run-of-a" else "active", lambda _: 1, NOW
+    )
     ours = [update for update in decision.updates if update.name == "a"]
     works = "a" in active
     over = not works and run == "ended"
@@ -69,14 +78,48 @@ def test_a_job_is_followed_up_once_it_has_ended_and_nobody_else_answers_for_it(
     )
     assert [found.name for found in decision.follow_up] == (["a"] if over and not replaced else [])
     assert [found.name for found in decision.superseded] == (["a"] if over and replaced else [])
-    assert decision.waiting == int(not over) + int(replaced)
+    assert [found.name for found in decision.stop] == (["a"] if run == "canceled" else [])
+    assert decision.waiting == int(not over and run != "canceled") + int(replaced)
+    assert decision.again == []
 
 
 def test_jobs_of_other_revisions_datasets_and_kinds_do_not_replace_each_other() -> None:
     jobs = [job("a"), job("b", kind=TRANSFORM), job("c", dataset="x"), job("d", revision="2"), job("e", pipeline="p")]
-    decision = choose_follow_ups(jobs, {}, lambda found: state(found.name, JobStatus.COMPLETED), lambda _: "ended")
-    assert decision.follow_up == jobs
+    decision = choose_follow_ups(
+        jobs, {}, lambda found: state(found.name, JobStatus.COMPLETED), lambda _: "ended", lambda _: 1, NOW
+    )
+    assert [found.name for found in decision.follow_up] == [found.name for found in jobs]
     assert decision.superseded == []
+
+
+def test_a_job_that_is_in_no_listing_while_it_stops_is_waited_for() -> None:
+    stopping = lambda found: state(found.name, JobStatus.STOPPING)  # noqa: E731
+    decision = choose_follow_ups([job()], {}, stopping, lambda _: "ended", lambda _: 1, NOW)
+    assert ([update.status for update in decision.updates], decision.waiting) == ([JobStatus.STOPPING], 1)
+    assert decision.follow_up == []
+
+
+@pytest.mark.parametrize("tries", range(1, MAX_TRIES + 2))
+def test_a_job_that_failed_in_passing_is_done_again_after_a_growing_pause_and_not_for_ever(tries: int) -> None:
+    failed = job(status=JobStatus.FAILED, failure_reason="CapacityError: none left", ended_at=NOW)
+    due = due_at(failed, tries)
+    assert FIRST_PAUSE / 2 * 2 ** (tries - 1) <= due - NOW <= FIRST_PAUSE * 1.5 * 2 ** (tries - 1)
+
+    def decide(now: datetime) -> Decision:
+        return choose_follow_ups(
+            [failed], {}, lambda _: state("a", JobStatus.PENDING), lambda _: "ended", lambda _: tries, now
+        )
+
+    early, late = decide(due - timedelta(seconds=1)), decide(due)
+    if tries < MAX_TRIES:
+        assert (early.waiting, early.again, late.again) == (1, [], [failed])
+    else:
+        assert early.follow_up == late.follow_up == [failed]
+
+
+def test_jobs_that_failed_together_do_not_come_back_together() -> None:
+    failed = [job(name, status=JobStatus.FAILED, ended_at=NOW) for name in "abcdefgh"]
+    assert len({due_at(one, 1) for one in failed}) == len(failed)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from optiflow.fred.series import PUBLICATION_LAG_DAYS, SERIES_SCHEMA
 from optiflow.fred.snapshot import SNAPSHOT_SERIES
 from resources.fred import FredResource
 from resources.fred_http import ATTEMPTS, RETRY_BUDGET_SECONDS, RateLimiter, Timing
-from resources.storage import Storage
+from resources.storage import FileStorage, Storage
 
 SHARED_FRED = Path(os.environ.get("OPTIFLOW_SHARED_DATA", Path(__file__).parents[1] / "../shared/data")) / "fred"
 KEY = "0123456789abcdef0123456789abcdef"  # pragma: allowlist secret
@@ -60,7 +60,7 @@ def server(folder):
 
 @pytest.fixture
 def storage(tmp_path):
-    return Storage(uri=(tmp_path / "storage").as_uri())
+    return FileStorage(uri=(tmp_path / "storage").as_uri())
 
 
 @pytest.fixture

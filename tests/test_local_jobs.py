@@ -18,10 +18,10 @@ import polars as pl
 import pytest
 import xgboost
 
+from optiflow.artifact import extract_model
 from optiflow.errors import OptiflowError, UserError
 from optiflow.learners.xgboost import load
 from resources.jobs import local_platform as platform
-from resources.jobs.artifact import extract_model
 from resources.jobs.contract import Channel, JobKind, JobRequest, JobState, JobStatus
 from resources.jobs.local import LocalJobs
 from resources.jobs.local_folder import LOCK_FILE
@@ -390,7 +390,7 @@ def test_an_algorithm_that_this_place_does_not_know_is_refused(jobs):
 def test_the_light_process_imports_nothing_but_the_standard_library():
     code = (
         "import sys; sys.path.append('.');"
-        "import resources.jobs.local_platform, resources.jobs.artifact; import json;"
+        "import resources.jobs.local_platform, optiflow.artifact; import json;"
         "print(json.dumps(sorted({n.partition('.')[0] for n in sys.modules} - set(sys.stdlib_module_names))))"
     )
     command = [sys.executable, "-I", "-S", "-c", code]

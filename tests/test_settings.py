@@ -24,6 +24,9 @@ def test_dagsters_home_is_ours_unless_another_is_named(tmp_path: Path, monkeypat
     assert load_settings().work_dir == tmp_path / "b" / ".optiflow"
 
 
+ROLE = "arn:aws:iam::123456789012:role/optiflow"
+QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads"
+AWS = {"OPTIFLOW_ENV": "aws", "OPTIFLOW_STORAGE": "s3://bucket/prefix/", "OPTIFLOW_SAGEMAKER_ROLE_ARN": ROLE}
 VARIABLES = {
     "OPTIFLOW_STORAGE": ("file:///srv/lake", lambda settings: settings.storage_uri == "file:///srv/lake"),
     "OPTIFLOW_CATALOG_URL": (
@@ -37,7 +40,22 @@ VARIABLES = {
     "OPTIFLOW_ALERT_URL": ("https://x.example/t", lambda settings: settings.alert_url == "https://x.example/t"),
     "OPTIFLOW_HOME": ("/srv", lambda settings: settings.home == Path("/srv")),
     "OPTIFLOW_ENV": ("local", lambda settings: settings.env == "local"),
+    "OPTIFLOW_SAGEMAKER_ROLE_ARN": (ROLE, lambda settings: settings.sagemaker_role_arn == ROLE),
+    "OPTIFLOW_INSTANCE_TYPE": ("ml.c5.xlarge", lambda settings: settings.instance_type == "ml.c5.xlarge"),
+    "OPTIFLOW_INSTANCE_COUNT": ("3", lambda settings: settings.instance_count == 3),
+    "OPTIFLOW_TRANSFORM_INSTANCE_TYPE": ("ml.c5.large", lambda s: s.transform_instance_type == "ml.c5.large"),
+    "OPTIFLOW_VOLUME_GB": ("77", lambda settings: settings.volume_gb == 77),
+    "OPTIFLOW_MAX_RUNTIME_SECONDS": ("600", lambda settings: settings.max_runtime_seconds == 600),
+    "OPTIFLOW_USE_SPOT": ("true", lambda settings: settings.use_spot is True),
+    "OPTIFLOW_SUBNETS": ("subnet-1, subnet-2", lambda settings: settings.subnets == ("subnet-1", "subnet-2")),
+    "OPTIFLOW_SECURITY_GROUPS": ("sg-1", lambda settings: settings.security_groups == ("sg-1",)),
+    "OPTIFLOW_KMS_KEY": ("alias/x", lambda settings: settings.kms_key == "alias/x"),
+    "OPTIFLOW_JOB_TAGS": ("a=1,b=c=d", lambda settings: settings.job_tags == ("a=1", "b=c=d")),
+    "OPTIFLOW_XGBOOST_VERSION": ("3.0-5", lambda settings: settings.xgboost_version == "3.0-5"),
+    "OPTIFLOW_IMAGE_URI": ("x/y:1", lambda settings: settings.image_uri == "x/y:1"),
+    "OPTIFLOW_UPLOAD_QUEUE_URL": (QUEUE, lambda settings: settings.upload_queue_url == QUEUE),
 }
+NEEDS_AWS = {"OPTIFLOW_UPLOAD_QUEUE_URL"}
 
 
 def test_every_setting_has_a_variable_that_is_tested_here() -> None:
@@ -46,6 +64,8 @@ def test_every_setting_has_a_variable_that_is_tested_here() -> None:
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_a_variable_is_read_and_an_empty_one_is_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, needed in AWS.items() if name in NEEDS_AWS else ():
+        monkeypatch.setenv(variable, needed)
     default = load_settings()
     value, holds = VARIABLES[name]
     monkeypatch.setenv(name, value)
@@ -60,7 +80,12 @@ def test_a_variable_is_read_and_an_empty_one_is_unset(name: str, monkeypatch: py
         ("OPTIFLOW_ENV", "moon"),
         ("OPTIFLOW_STORAGE", "/srv/lake"),
         ("OPTIFLOW_STORAGE", "file://srv/lake"),
-        ("OPTIFLOW_STORAGE", "s3://bucket"),
+        ("OPTIFLOW_STORAGE", "s3:///no-bucket"),
+        ("OPTIFLOW_STORAGE", "gs://bucket"),
+        ("OPTIFLOW_SAGEMAKER_ROLE_ARN", "optiflow-role"),
+        ("OPTIFLOW_JOB_TAGS", "team"),
+        ("OPTIFLOW_INSTANCE_COUNT", "0"),
+        ("OPTIFLOW_UPLOAD_QUEUE_URL", "arn:aws:sqs:eu-central-1:123456789012:uploads"),
         ("OPTIFLOW_FRED_URL", "ftp://x"),
         ("OPTIFLOW_ALERT_URL", "hooks.example/token-of-mine"),
         ("OPTIFLOW_MAX_PARALLEL_JOBS", "0"),
@@ -89,3 +114,32 @@ def test_secrets_are_masked_when_settings_are_shown(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("OPTIFLOW_CATALOG_URL", "postgresql://me:hunter2@db/x")  # pragma: allowlist secret
     settings = load_settings()
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_aws_needs_a_bucket_and_a_role_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in AWS.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().storage_uri == "s3://bucket/prefix"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"OPTIFLOW_STORAGE": ""}, "OPTIFLOW_STORAGE"),
+        ({"OPTIFLOW_STORAGE": "file:///srv"}, "OPTIFLOW_STORAGE"),
+        ({"OPTIFLOW_SAGEMAKER_ROLE_ARN": ""}, "OPTIFLOW_SAGEMAKER_ROLE_ARN"),
+        ({"OPTIFLOW_SUBNETS": "subnet-1"}, "OPTIFLOW_SECURITY_GROUPS"),
+        ({"OPTIFLOW_ENV": ""}, "OPTIFLOW_ENV=aws"),
+        (
+            {"OPTIFLOW_ENV": "", "OPTIFLOW_STORAGE": "", "OPTIFLOW_UPLOAD_QUEUE_URL": QUEUE},
+            "OPTIFLOW_UPLOAD_QUEUE_URL",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_by_name(
+    changes: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**AWS, **changes}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=rf"Configuration: .*{named}"):
+        load_settings()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optiflow.errors import TransientError, UserError
-from resources.storage import Storage, StoredObject
+from resources.storage import FileStorage, Storage, StoredObject
 
 segments = st.one_of(
     st.sampled_from(["..", ".", "", "...", "a..b", "..a", "ä ü%20#?&=+", "C:"]),
@@ -22,7 +22,7 @@ segments = st.one_of(
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage(uri=(tmp_path / "a b%20#?").as_uri())
+    return FileStorage(uri=(tmp_path / "a b%20#?").as_uri())
 
 
 def names(folder: Path) -> list[str]:
@@ -47,7 +47,7 @@ def test_a_key_stays_below_the_root_or_is_refused(storage: Storage, key: str) ->
 def test_an_address_leads_back_to_the_object_whatever_is_in_the_key(storage: Storage) -> None:
     key = "lake/ä ü%20#?/x.csv"
     storage.write_bytes(key, b"1")
-    assert Storage(uri=storage.uri_for(key)).root.read_bytes() == b"1"
+    assert FileStorage(uri=storage.uri_for(key)).root.read_bytes() == b"1"
 
 
 def write_and_fail(storage: Storage, error: Exception) -> None:

@@ -18,10 +18,10 @@ from optiflow.pipelines.orders import ORDERS
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.jobs import pipeline_jobs
 from optiflow_dagster.sensors import uploads
-from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, read_cursor, write_cursor
+from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, mark, read_cursor, write_cursor
 from resources.landing import LandedFile
 from resources.settings import load_settings
-from resources.storage import Storage, StoredObject
+from resources.storage import FileStorage, Storage, StoredObject
 
 SETTLE = 3
 names = st.sampled_from(["a", "b", "c", "d"])
@@ -94,10 +94,11 @@ def test_the_oldest_are_taken_first_and_the_rest_of_an_instant_in_the_next_tick(
     files = [landed(name, at) for name, at in (("c", 5), ("b", 5), ("a", 5), ("z", 1))]
     first = choose_uploads(files, Position(), now_ns=9, settle_ns=0, limit=3)
     assert ([file.name for file in first.take], first.more) == (["z", "a", "b"], 1)
-    assert first.position == Position(5, frozenset({"a", "b"}))
+    marks = {file.name: mark(file) for file in files}
+    assert first.position == Position(5, frozenset({marks["a"], marks["b"]}), 5)
     second = choose_uploads(files, first.position, now_ns=9, settle_ns=0, limit=3)
     assert [file.name for file in second.take] == ["c"]
-    assert second.position == Position(5, frozenset({"a", "b", "c"}))
+    assert second.position == Position(5, frozenset({marks["a"], marks["b"], marks["c"]}), 5)
 
 
 def test_a_file_from_the_future_holds_back_nothing_that_is_older() -> None:
@@ -173,7 +174,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> dg.RepositoryDefinit
 @pytest.fixture
 def tick(repository: dg.RepositoryDefinition, tmp_path: Path) -> Iterator[Ticks]:
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Ticks(repository, instance, Storage(uri=tmp_path.as_uri()))
+        yield Ticks(repository, instance, FileStorage(uri=tmp_path.as_uri()))
 
 
 def at_one_instant(monkeypatch: pytest.MonkeyPatch, changed_ns: int) -> None:
@@ -306,7 +307,7 @@ def test_a_file_that_cannot_be_a_dataset_is_named_once_and_stops_no_other(tick: 
 def test_the_daemon_can_store_what_a_tick_requests(tick: Ticks) -> None:
     tick.put("Müller, ä & 'x'.csv")
     (request,) = tick.requests()
-    assert json.loads(str(tick.cursor))["version"] == 1
+    assert json.loads(str(tick.cursor))["version"] == 2
     run = dg.DagsterRun(job_name="orders_training_job", tags={**request.tags, "dagster/run_key": str(request.run_key)})
     tick.instance.add_run(run)
     stored = tick.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}))

@@ -12,6 +12,9 @@ from typing import Any
 
 from optiflow.errors import UserError
 
+NOT_OURS = ("sagemaker_", "_tuning_objective_metric")
+"""How the names of hyperparameters begin that are for SageMaker's toolkit."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -34,13 +37,23 @@ class Layout:
         """File that says in plain text why the job failed."""
         return self.prefix / "output" / "failure"
 
+    @property
+    def exit_message(self) -> Path:
+        """What `failure` is for a Processing job."""
+        return self.prefix / "output" / "message"
+
     def channel(self, name: str) -> Path:
         """Folder of a channel's files."""
         return self.prefix / "input" / "data" / name
 
     def hyperparameters(self) -> dict[str, str]:
-        """The hyperparameters, all of them strings; empty if the file is missing."""
-        return {name: str(value) for name, value in self._config("hyperparameters.json").items()}
+        """The hyperparameters, all of them strings; empty if the file is missing.
+
+        SageMaker's own entries (`sagemaker_program`, …) are left out, and quotes are taken off: its Python SDK writes
+        every value as JSON once more.
+        """
+        values = self._config("hyperparameters.json")
+        return {name: _unquoted(str(value)) for name, value in values.items() if not name.startswith(NOT_OURS)}
 
     def content_types(self) -> dict[str, str | None]:
         """Each configured channel's media type in lower case, without parameters; None where none is given."""
@@ -60,6 +73,15 @@ class Layout:
             return {}
         except ValueError as error:
             raise UserError(f"{name}: not valid JSON ({error}).") from error
+
+
+def _unquoted(text: str) -> str:
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text
 
 
 @contextmanager

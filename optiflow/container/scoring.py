@@ -1,43 +1,48 @@
-"""`transform`: from `model/xgboost-model` and the files of `input/data/transform` to one `.out` file each."""
+"""`transform`: from a model and a folder of files with features to one `.out` file of predictions each."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optiflow.container.channels import channel_files, read_file
 from optiflow.container.layout import Layout, put_in_place
 from optiflow.errors import UserError
+from optiflow.learners import xgboost as learner
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
 
 CHANNEL = "transform"
 
 
 def run_transform(layout: Layout) -> None:
-    """Write `output/data/<file>.out` for each file of features: one line a row, as Batch Transform does.
+    """Score the files of the channel `transform` into `output/data`.
 
     Raises:
-        UserError: no model, no file, a cell that is no number, or not the columns that the model was trained on.
+        UserError: no model, or as `score_files`.
     """
-    from optiflow.learners import xgboost as learner
-
     model = layout.model / learner.MODEL_FILE
     if not model.is_file():
         raise UserError(f"the model folder has no file {learner.MODEL_FILE}: give the model.tar.gz of a training job.")
+    score_files(model, layout.channel(CHANNEL), layout.output_data, layout.content_types().get(CHANNEL))
+
+
+def score_files(model: Path, folder: Path, output: Path, content_type: str | None) -> None:
+    """Write `<output>/<file>.out` for each file of features in `folder`: one line a row, as Batch Transform does.
+
+    Raises:
+        UserError: no file, a cell that is no number, or not the columns that the model was trained on.
+    """
     booster = learner.load(model)
-    folder = layout.channel(CHANNEL)
-    content_type = layout.content_types().get(CHANNEL)
     for path in channel_files(folder):
         features = read_file(path, content_type)
         predictions = learner.predict(booster, features)
         relative = path.relative_to(folder)
-        with put_in_place(layout.output_data / relative.with_name(f"{relative.name}.out")) as target:
+        with put_in_place(output / relative.with_name(f"{relative.name}.out")) as target:
             write_predictions(predictions, target)
         print(f"{relative}: {len(predictions)} predictions", flush=True)
 
 
-def write_predictions(predictions: "np.ndarray", path: "Path") -> None:
+def write_predictions(predictions: "np.ndarray", path: Path) -> None:
     """Write float32 predictions as text, one row a line, with commas between classes.
 
     Each number is written as the float64 that equals it, so that a reader gets the same number whether it parses to

@@ -23,8 +23,11 @@ def run_training(layout: Layout) -> None:
     """
     from optiflow.learners import xgboost as learner
 
-    if len(layout.hosts()) > 1:
-        raise UserError("training on several hosts is not supported: set the instance count to 1.")
+    if len(hosts := layout.hosts()) > 1:
+        raise UserError(
+            f"the job has {len(hosts)} hosts, but this program trains on one: set the instance count to 1, or use "
+            "SageMaker's own XGBoost (algorithm mode), which shares the work."
+        )
     params = validate_hyperparameters(layout.hyperparameters())
     types = layout.content_types()
     weights = params.get("csv_weights") == 1

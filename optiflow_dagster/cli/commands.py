@@ -8,12 +8,14 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from optiflow import __version__
 from optiflow.errors import JobFailedError, OptiflowError, UserError
+from optiflow_dagster.cli.database import db
 
 if TYPE_CHECKING:
     from optiflow_dagster.cli.progress import StepFailure
@@ -45,19 +47,22 @@ class Commands(click.Group):
                 raise
             where = f"{error.filename}: " if error.filename else ""
             _fail(f"{where}{error.strerror}. Mend that, then run again. Your uploads are untouched.", FAILED)
-        except _database_error() as error:
+        except _dagster_storage_errors() as error:
+            reason = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
             _fail(
-                f"The database cannot be used: {error.orig}. If the disk is full, free some space; then run again. "  # pyright: ignore[reportAttributeAccessIssue]
-                "Your uploads are untouched.",
+                f"The database cannot be used: Dagster's storage: {reason}. If the disk is full, free some space; "
+                "then run again. Your uploads are untouched.",
                 FAILED,
             )
 
 
-def _database_error() -> type[Exception]:
-    # Asked for only when an error passes by, so that commands that need no database do not load SQLAlchemy.
+def _dagster_storage_errors() -> tuple[type[Exception], ...]:
+    # The catalog tells its own. Asked for only when an error passes by, so that commands that need no database do not
+    # load SQLAlchemy.
     from sqlalchemy.exc import OperationalError
 
-    return OperationalError
+    postgres = sys.modules.get("dagster_postgres.utils")
+    return (OperationalError, postgres.DagsterPostgresException) if postgres else (OperationalError,)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -172,15 +177,22 @@ def search(text: str, limit: int, as_json: bool) -> None:
         click.echo("No series found. Try fewer or other words.")
 
 
+main.add_command(db)
+
+
 @main.command()
 def demo() -> None:
     """Run the main job on the bundled sample."""
     from optiflow import samples
+    from optiflow.dataset_id import OPTIONS_SUFFIX
     from optiflow_dagster.cli.workplace import open_workplace
     from resources.landing import landing_prefix
 
     storage = open_workplace().adapters.storage
-    file = samples.write_orders(storage.path(landing_prefix(PIPELINE)))
+    with TemporaryDirectory() as folder:
+        file = samples.write_orders(Path(folder))
+        for path in (file.with_name(file.name + OPTIONS_SUFFIX), file):  # whoever sees the table sees its options too
+            storage.put_file(f"{landing_prefix(PIPELINE)}/{path.name}", path)
     click.echo(f"The sample: {storage.uri_for(landing_prefix(PIPELINE))}/{file.name}")
     _run(PIPELINE, file.stem)
 

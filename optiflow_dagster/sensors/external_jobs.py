@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
-from optiflow.errors import TransientError
+from optiflow.errors import TransientError, UserError
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.sensors.external_jobs_decision import RunState, choose_follow_ups
 from resources.catalog import Catalog
 from resources.catalog.records import JobRecord
+from resources.failures import STARTED_BY_TAG
 from resources.jobs.contract import JobKind, Jobs, JobState, JobStatus
 from resources.revision import REVISION_TAG
 
 INTERVAL_SECONDS = 5
 NEXT_PART = {JobKind.TRAINING: "prediction_job", JobKind.TRANSFORM: "report_job"}
+SAME_PART = {JobKind.TRAINING: "training_job", JobKind.TRANSFORM: "prediction_job"}
 WILL_RETRY_TAG = "dagster/will_retry"
 
 
@@ -22,7 +25,7 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
     """One sensor for the jobs of all pipelines."""
 
     @dg.sensor(
-        jobs=[job for pipeline in pipelines for job in (pipeline.prediction, pipeline.report)],
+        jobs=[job for pipeline in pipelines for job in (pipeline.training, pipeline.prediction, pipeline.report)],
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -30,23 +33,31 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
         context: dg.SensorEvaluationContext, catalog: Catalog, jobs: dg.ResourceParam[Jobs]
     ) -> dg.SensorResult | dg.SkipReason:
         """Watches training and prediction jobs; a finished or failed one starts the next part of its chain."""
-        store = catalog.open()
-        waiting = store.open_jobs()
-        if not waiting:
-            return dg.SkipReason("No job is running.")
         try:
-            active = {state.name: state for state in jobs.list_active()}
+            store = catalog.open()
+            waiting = store.open_jobs()
+            if not waiting:
+                return dg.SkipReason("No job is running.")
             decision = choose_follow_ups(
-                waiting, active, lambda job: _describe(jobs, job), lambda run: _run_state(context.instance, run)
+                waiting,
+                {state.name: state for state in jobs.list_active({job.kind for job in waiting})},
+                partial(_describe, jobs),
+                partial(_run_state, context.instance),
+                store.failed_tries,
+                datetime.now(UTC),
             )
-        except (OSError, TransientError) as error:
+            for job in decision.stop:
+                jobs.stop(job.name, job.kind)
+            for state in decision.updates:
+                store.update_job(state)
+            store.mark_followed_up(job.name for job in (*decision.superseded, *decision.stop))
+        except (OSError, TransientError, UserError) as error:
+            # What could not be asked is not an answer: nothing moves until it can.
             return dg.SkipReason(f"Cannot ask for jobs: {error}")
-        for state in decision.updates:
-            store.update_job(state)
-        store.mark_followed_up(job.name for job in decision.superseded)
+        requests = [*map(_follow_up, decision.follow_up), *map(_again, decision.again)]
         return dg.SensorResult(
-            run_requests=[_request(job) for job in decision.follow_up],
-            skip_reason=None if decision.follow_up else f"{decision.waiting} job(s) still running.",
+            run_requests=requests,
+            skip_reason=None if requests else f"{decision.waiting} job(s) still running.",
         )
 
     return external_jobs_sensor
@@ -68,14 +79,26 @@ def _run_state(instance: dg.DagsterInstance, run_id: str) -> RunState:
         return "ended"
     if not run.is_finished:
         return "active"
+    if run.status is dg.DagsterRunStatus.CANCELED and run.tags.get(STARTED_BY_TAG) != "cli":
+        return "canceled"
     return "retrying" if run.is_failure and run.tags.get(WILL_RETRY_TAG) == "true" else "ended"
 
 
-def _request(job: JobRecord) -> dg.RunRequest:
+def _follow_up(job: JobRecord) -> dg.RunRequest:
     # The run key makes it one run a job, also when the tick is repeated after a crash.
     return dg.RunRequest(
         run_key=f"{job.name}/{job.round}",
         job_name=f"{job.pipeline}_{NEXT_PART[job.kind]}",
+        partition_key=job.dataset,
+        tags={REVISION_TAG: job.revision},
+    )
+
+
+def _again(job: JobRecord) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{job.name}/{job.round}/again",
+        job_name=f"{job.pipeline}_{SAME_PART[job.kind]}",
+        asset_selection=[dg.AssetKey([job.pipeline, SAME_PART[job.kind]])],
         partition_key=job.dataset,
         tags={REVISION_TAG: job.revision},
     )

@@ -6,20 +6,26 @@ from collections.abc import Mapping
 import dagster as dg
 
 from optiflow.dataset_id import dataset_id
-from optiflow.errors import UserError
+from optiflow.errors import TransientError, UserError
 from optiflow.pipelines import PIPELINES
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.upload_events import evaluate
 from optiflow_dagster.sensors.uploads_decision import Decision, Position, choose_uploads, read_cursor, write_cursor
 from resources.landing import LandedFile, landing_prefix, pair_files
-from resources.storage import Storage
+from resources.storage import S3Storage, Storage
+from resources.upload_queue import UploadQueue
 
 INTERVAL_SECONDS = 5
 FILES_A_TICK = 100
+OVERLAP_NS = 3600 * 10**9
+"""S3 gives an object that was sent in parts the time of the first request: it may appear in the past of the cursor."""
 
 
-def uploads_sensor(jobs: Mapping[str, PipelineJobs], settle_seconds: float) -> dg.SensorDefinition:
-    """One sensor for the landing folders of all pipelines."""
+def uploads_sensor(
+    jobs: Mapping[str, PipelineJobs], settle_seconds: float, queue_url: str | None = None
+) -> dg.SensorDefinition:
+    """One sensor for the landing folders of all pipelines; with a queue it reads S3's events instead of listing."""
 
     @dg.sensor(
         jobs=[pipeline.training for pipeline in jobs.values()],
@@ -28,6 +34,12 @@ def uploads_sensor(jobs: Mapping[str, PipelineJobs], settle_seconds: float) -> d
     )
     def uploads_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
         """Watches uploads/<pipeline>/ and starts a run for every new or changed file, once it is complete."""
+        if queue_url is not None:
+            assert isinstance(storage, S3Storage)
+            return evaluate(context, storage, UploadQueue(queue_url), jobs)
+        return _listed(context, storage)
+
+    def _listed(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
         positions = read_cursor(context.cursor)
         decisions: dict[str, Decision] = {}
         for name in jobs:
@@ -36,12 +48,15 @@ def uploads_sensor(jobs: Mapping[str, PipelineJobs], settle_seconds: float) -> d
             except OSError as error:
                 # An unreadable folder is not an empty one: nothing moves until it can be read.
                 return dg.SkipReason(f"Cannot list {storage.uri_for(landing_prefix(name))}: {error.strerror}.")
+            except (TransientError, UserError) as error:
+                return dg.SkipReason(str(error))
             decisions[name] = choose_uploads(
                 files,
                 positions.get(name, Position()),
                 now_ns=time.time_ns(),
                 settle_ns=int(settle_seconds * 1e9),
                 limit=FILES_A_TICK,
+                overlap_ns=OVERLAP_NS if isinstance(storage, S3Storage) else 0,
             )
         return _result(context, decisions)
 
@@ -69,7 +84,7 @@ def _result(context: dg.SensorEvaluationContext, decisions: Mapping[str, Decisio
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=partitions,
-        cursor=write_cursor({name: decision.position for name, decision in decisions.items()}),
+        cursor=write_cursor({name: decision.position for name, decision in decisions.items()}, context.cursor),
         skip_reason=None if requests else " ".join(notes) or f"No new file for {', '.join(PIPELINES)}.",
     )
 

@@ -1,28 +1,41 @@
 """Which landed files are new: the pure part of `uploads_sensor`."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from resources.landing import LandedFile
 
-CURSOR_VERSION = 1
+CURSOR_VERSION = 2
+MOST_REMEMBERED = 5_000
+"""So many files of the overlap are remembered one by one at most, to keep the cursor small."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far a landing folder has been read: up to and including `at_ns`, of which instant only `seen` files.
+    """How far a landing folder has been read: all of it before `since_ns`; from there to `at_ns` only `seen` files.
 
-    The instant's keys are kept because clocks are coarse: S3 knows seconds, a kernel some milliseconds. A file that
-    arrives in the same instant as the last one read would be lost by the time alone.
+    The marks are kept because clocks are coarse (S3 knows seconds, a kernel some milliseconds), so that a file may
+    arrive in the same instant as the last one read, and because S3 may show a file later than its time says.
     """
 
     at_ns: int = 0
     seen: frozenset[str] = frozenset()
+    since_ns: int = 0
 
     def has_read(self, file: LandedFile) -> bool:
         """Whether the file, as it is now, was read already."""
-        return file.changed_ns < self.at_ns or (file.changed_ns == self.at_ns and file.table.key in self.seen)
+        if file.changed_ns < self.since_ns:
+            return True
+        return file.changed_ns <= self.at_ns and mark(file) in self.seen
+
+
+def mark(file: LandedFile) -> str:
+    """Tells one state of one file from every other."""
+    # A name on disk need not be text.
+    return hashlib.sha256(f"{file.table.key}@{file.etag}".encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -37,20 +50,20 @@ class Decision:
 
 
 def choose_uploads(
-    files: Iterable[LandedFile], position: Position, *, now_ns: int, settle_ns: int, limit: int
+    files: Iterable[LandedFile], position: Position, *, now_ns: int, settle_ns: int, limit: int, overlap_ns: int = 0
 ) -> Decision:
     """Take the oldest new files, at most `limit`.
 
     A file that changed less than `settle_ns` ago may still be growing and waits, as does everything after it, so that
     the position never passes a file that was not taken. An empty file is passed over: its first byte makes it new.
+    Files that appear up to `overlap_ns` in the past of the position are still found.
     """
-    new = sorted((f for f in files if not position.has_read(f)), key=lambda f: (f.changed_ns, f.table.key))
+    listing = list(files)
+    new = sorted((f for f in listing if not position.has_read(f)), key=lambda f: (f.changed_ns, f.table.key))
     settled = [f for f in new if now_ns - f.changed_ns >= settle_ns]
     passed = settled[:limit]
     if passed:
-        at_ns = passed[-1].changed_ns
-        kept = position.seen if at_ns == position.at_ns else frozenset()
-        position = Position(at_ns, kept | {f.table.key for f in passed if f.changed_ns == at_ns})
+        position = _moved(position, listing, passed, overlap_ns)
     return Decision(
         take=[f for f in passed if f.table.size > 0],
         position=position,
@@ -59,18 +72,37 @@ def choose_uploads(
     )
 
 
+def _moved(position: Position, listing: list[LandedFile], passed: list[LandedFile], overlap_ns: int) -> Position:
+    at_ns = max(position.at_ns, passed[-1].changed_ns)
+    since_ns = at_ns - overlap_ns
+    recent = [f for f in listing if since_ns <= f.changed_ns <= at_ns and position.has_read(f)]
+    recent += [f for f in passed if f.changed_ns >= since_ns]
+    if len(recent) > MOST_REMEMBERED:
+        since_ns = sorted(f.changed_ns for f in recent)[-MOST_REMEMBERED]
+    return Position(at_ns, frozenset(mark(f) for f in recent if f.changed_ns >= since_ns), max(since_ns, 0))
+
+
 def read_cursor(text: str | None) -> dict[str, Position]:
     """The position per pipeline. A cursor that is not ours begins anew: run keys keep that from doubling runs."""
+    data = _load(text)
+    if data.get("version") != CURSOR_VERSION:
+        return {}
+    return {name: Position(p["at_ns"], frozenset(p["seen"]), p["since_ns"]) for name, p in data["positions"].items()}
+
+
+def write_cursor(positions: Mapping[str, Position], before: str | None = None) -> str:
+    """The cursor's text; equal positions give equal text. What queue mode has written into `before` stays."""
+    plain = {
+        name: {"at_ns": p.at_ns, "since_ns": p.since_ns, "seen": sorted(p.seen)}
+        for name, p in sorted(positions.items())
+    }
+    kept = {name: value for name, value in _load(before).items() if name == "queue"}
+    return json.dumps({"version": CURSOR_VERSION, "positions": plain, **kept})
+
+
+def _load(text: str | None) -> dict[str, Any]:
     try:
-        data = json.loads(text) if text else None
+        data = json.loads(text) if text else {}
     except json.JSONDecodeError:
         return {}
-    if not isinstance(data, dict) or data.get("version") != CURSOR_VERSION:
-        return {}
-    return {name: Position(p["at_ns"], frozenset(p["seen"])) for name, p in data["positions"].items()}
-
-
-def write_cursor(positions: Mapping[str, Position]) -> str:
-    """The cursor's text; equal positions give equal text."""
-    plain = {name: {"at_ns": p.at_ns, "seen": sorted(p.seen)} for name, p in sorted(positions.items())}
-    return json.dumps({"version": CURSOR_VERSION, "positions": plain})
+    return data if isinstance(data, dict) else {}

@@ -13,12 +13,20 @@ if TYPE_CHECKING:
 
 
 class Catalog(dg.ConfigurableResource):
-    """The catalog at an SQLAlchemy URL; its tables are made or migrated when it is first opened."""
+    """The catalog at an SQLAlchemy URL.
+
+    In SQLite its tables are made or migrated when it is first opened; in PostgreSQL by `optiflow db upgrade`.
+    """
 
     url: str
 
     def open(self) -> "CatalogStore":
-        """The queries. One connection pool a process and URL."""
+        """The queries. One connection pool a process and URL.
+
+        Raises:
+            UserError: the URL or the database is not as it must be; says what to mend.
+            TransientError: the database does not answer.
+        """
         from resources.catalog.store import open_store
 
         return open_store(self.url)

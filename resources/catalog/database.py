@@ -1,42 +1,76 @@
-"""Connecting to the catalog's database and bringing its schema up to date."""
+"""Connecting to the catalog's database. What belongs here: engines. What does not: the schema (`schema`)."""
 
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError
 
 from optiflow.errors import UserError
-
-HEAD = "0001"
-"""The newest migration. Compared first, because reading the migration folder costs more than all other start-up."""
+from resources.catalog.address import VARIABLE, parse_address
+from resources.catalog.faults import tell_plainly
 
 BUSY_SECONDS = 30
+SCHEMA = "optiflow"
+"""On PostgreSQL the tables lie in a schema of their own: Dagster's storage, which may be given the same database, has
+tables named `jobs` and `alembic_version` too."""
+
+# Parameters that the URL may set otherwise. Without the time-outs a server that vanished without a word, as in a
+# failover, would hold a process for a quarter of an hour. Statements are not prepared on the server, because poolers
+# such as RDS Proxy hand the next transaction to another connection.
+POSTGRES_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "application_name": "optiflow",
+}
 
 
-def make_engine(url: str) -> sa.Engine:
-    """An engine for SQLite (in WAL mode, waiting for locks) or PostgreSQL.
+def make_engine(address: str) -> sa.Engine:
+    """An engine for SQLite (in WAL mode, waiting for locks) or PostgreSQL (connections tried before use).
+
+    It raises `TransientError` and `UserError` for what the database itself reports (`faults`).
 
     Raises:
-        UserError: the URL is none, or of another database; names the variable, never the URL, which may hold a password.
+        UserError: the URL is none, or of another database, or the driver is not installed; names the variable, never
+            the URL, which may hold a password.
     """
+    url = parse_address(address)
+    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgres(url)
+    tell_plainly(engine)
+    return engine
+
+
+def schema_of(engine: sa.Engine) -> str | None:
+    """The database schema that the tables lie in."""
+    return SCHEMA if engine.dialect.name == "postgresql" else None
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _postgres(url: sa.URL) -> sa.Engine:
+    defaults = {name: value for name, value in POSTGRES_DEFAULTS.items() if name not in url.query}
     try:
-        parsed = sa.make_url(url)
-    except ArgumentError as error:
+        return sa.create_engine(
+            url,
+            pool_pre_ping=True,
+            connect_args=defaults | {"prepare_threshold": None},
+            execution_options={"schema_translate_map": {None: SCHEMA}},
+        )
+    except ImportError as error:
         raise UserError(
-            "OPTIFLOW_CATALOG_URL is not a database URL: write sqlite:////path/catalog.db or postgresql+psycopg://…"
+            f"{VARIABLE} names PostgreSQL, whose driver psycopg is not installed here: "
+            "pip install 'optiflow-dagster[aws]'."
         ) from error
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
-        event.listen(engine, "connect", _on_connect)
-        event.listen(engine, "begin", _on_begin)
-        return engine
-    if parsed.get_backend_name() == "postgresql":
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    raise UserError(f"OPTIFLOW_CATALOG_URL: {parsed.get_backend_name()!r} is not supported; use sqlite or postgresql.")
 
 
 def _on_connect(connection: Any, _record: object) -> None:
@@ -50,24 +84,3 @@ def _on_begin(connection: sa.Connection) -> None:
     # A transaction that reads and then writes must hold the write lock from the start, or SQLite refuses it midway.
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def migrate(engine: sa.Engine) -> None:
-    """Run the migrations that are missing. Safe with two processes at once: the second waits and finds nothing to do."""
-    if _version(engine) == HEAD:
-        return
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _version(engine: sa.Engine) -> str | None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from optiflow.options import DatasetOptions
-from resources.jobs.contract import JobKind, JobStatus
+from resources.jobs.contract import JobKind, JobStatus, failed_in_passing
 
 Stage = Literal["candidate", "champion", "archived"]
 
@@ -60,6 +60,11 @@ class JobRecord:
     log_uri: str | None = None
     followed_up_at: datetime | None = None
     round: int = 1
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the job failed of something that may pass by itself."""
+        return failed_in_passing(self.status, self.failure_reason)
 
 
 @dataclass(frozen=True)

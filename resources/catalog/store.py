@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from optiflow.options import DatasetOptions
-from resources.catalog.database import make_engine, migrate
+from resources.catalog.database import make_engine
 from resources.catalog.records import DatasetRecord, JobRecord, ModelRecord, Stage
+from resources.catalog.schema import check_schema, upgrade
 from resources.catalog.tables import datasets, jobs, models
 from resources.jobs.contract import JobKind, JobState, JobStatus
 
@@ -20,14 +21,28 @@ _ORDER = [JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.STOPPING]
 
 @lru_cache(maxsize=8)
 def open_store(url: str) -> "CatalogStore":
-    """The store at `url`, migrated to this program's schema."""
+    """The store at `url`, whose schema is this program's: SQLite is brought up to date here.
+
+    PostgreSQL is not: its schema is made by whoever may do that (`optiflow db upgrade`), not by the first sensor tick.
+
+    Raises:
+        UserError: the URL, the rights or the schema are not as they must be; says what to mend.
+        TransientError: the database does not answer.
+    """
     engine = make_engine(url)
-    migrate(engine)
+    if engine.dialect.name == "sqlite":
+        upgrade(engine)
+    else:
+        check_schema(engine)
     return CatalogStore(engine)
 
 
 class CatalogStore:
-    """Queries on one engine. Safe to use from several processes and threads."""
+    """Queries on one engine. Safe to use from several processes and threads.
+
+    Every method raises `TransientError` while the database does not answer and `UserError` for what can be mended,
+    such as a changed password. A write that raised may be repeated as it is, also if it did arrive.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -64,7 +79,8 @@ class CatalogStore:
         earlier = _ORDER if state.status.is_final else _ORDER[: _ORDER.index(state.status) + 1]
         values = {
             "status": state.status,
-            "failure_reason": state.failure_reason,
+            # PostgreSQL takes no NUL in a text, and a job's last words may hold one.
+            "failure_reason": state.failure_reason and state.failure_reason.replace("\0", ""),
             "output_uri": state.output_uri,
             "log_uri": state.log_uri,
             "ended_at": state.ended_at,
@@ -86,6 +102,18 @@ class CatalogStore:
         )
         found = self._read(query.order_by(jobs.c.used_at.desc()).limit(1))
         return _job(found[0]) if found else None
+
+    def failed_tries(self, job: JobRecord) -> int:
+        """How many jobs have failed at the work of this one, itself included."""
+        query = sa.select(jobs.c.name).where(
+            jobs.c.pipeline == job.pipeline,
+            jobs.c.dataset == job.dataset,
+            jobs.c.revision == job.revision,
+            jobs.c.kind == job.kind,
+            jobs.c.status == JobStatus.FAILED,
+            jobs.c.name != job.name,
+        )
+        return len(self._read(query)) + 1
 
     def jobs(self) -> list[JobRecord]:
         """Every job, the newest first."""
@@ -120,6 +148,9 @@ class CatalogStore:
             row = connection.execute(sa.select(models).where(models.c.name == name)).one()
             if champion:
                 same = (models.c.pipeline == row.pipeline) & (models.c.dataset == row.dataset)
+                # Locked in one order, or two models judged at once would not see each other and both be champion.
+                # SQLite, which knows no row locks, has let only one in anyway.
+                connection.execute(sa.select(models.c.name).where(same).order_by(models.c.name).with_for_update())
                 connection.execute(
                     sa.update(models)
                     .where(same, models.c.stage == "champion", models.c.name != name)

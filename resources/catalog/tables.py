@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A point in time, always UTC: SQLite forgets time zones."""
+    """A point in time, always UTC: SQLite forgets time zones, PostgreSQL answers in the session's."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -18,7 +18,9 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
         """Read as UTC."""
-        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 metadata = sa.MetaData()
@@ -30,7 +32,7 @@ datasets = sa.Table(
     sa.Column("dataset", sa.String(40), primary_key=True),
     sa.Column("revision", sa.String(40), primary_key=True),
     sa.Column("version", sa.String(64), nullable=False),
-    sa.Column("file_name", sa.String(255), nullable=False),
+    sa.Column("file_name", sa.Text, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),

@@ -5,7 +5,7 @@ What does not: any way to run a job.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +18,10 @@ from optiflow.errors import OptiflowError
 MAX_NAME_LENGTH = 63
 DIGEST_LENGTH = 10
 MAX_ATTEMPTS = 50
+PARQUET = "application/x-parquet"
+CSV = "text/csv"
+PASSING_REASONS = ("CapacityError", "InternalServerError", "ResourceLimitExceeded", "ThrottlingException")
+"""How the failure reason of a job begins that was not the job's own fault."""
 
 
 class JobKind(StrEnum):
@@ -25,6 +29,7 @@ class JobKind(StrEnum):
 
     TRAINING = "training"
     TRANSFORM = "transform"
+    PROCESSING = "processing"
 
 
 class JobStatus(StrEnum):
@@ -45,10 +50,14 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Channel:
-    """One input of a job: a file or folder by address, and its SageMaker content type."""
+    """One input of a job: a file or folder by address, and its SageMaker content type.
+
+    Of a `sharded` folder each of the job's machines gets a share of the files, otherwise all of them.
+    """
 
     uri: str
-    content_type: str = "application/x-parquet"
+    content_type: str = PARQUET
+    sharded: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ class JobRequest:
     """Everything a place needs to run one job.
 
     A training job's channels are named `train` and `validation`, a transform job's `transform`. `model_uri` is the
-    `model.tar.gz` that a transform job scores with.
+    `model.tar.gz` that a transform or processing job scores with. `source_uri` is the packed `optiflow` package
+    (`sourcedir.tar.gz`) for an algorithm that is ours; without it the place runs its own XGBoost.
     """
 
     name: str
@@ -65,6 +75,7 @@ class JobRequest:
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     model_uri: str | None = None
+    source_uri: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,7 +84,8 @@ class JobState:
     """What a place says of one job; times are UTC.
 
     `output_uri` is the `model.tar.gz` of a completed training job, or the folder with the `.out` files of a
-    completed transform job. It is None in every other state.
+    completed transform or processing job. It is None in every other state. `billable_seconds` and `estimated_cost`
+    (US dollars, list price) are of an ended job, where the place charges for it.
     """
 
     name: str
@@ -85,7 +97,20 @@ class JobState:
     failure_reason: str | None = None
     output_uri: str | None = None
     log_uri: str | None = None
+    console_url: str | None = None
+    billable_seconds: int | None = None
+    estimated_cost: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the job failed of something that may pass by itself, so that another try is worth its price."""
+        return failed_in_passing(self.status, self.failure_reason)
+
+
+def failed_in_passing(status: JobStatus, failure_reason: str | None) -> bool:
+    """Whether a job failed of something outside of it, as SageMaker's reason says by its first word."""
+    return status is JobStatus.FAILED and (failure_reason or "").startswith(PASSING_REASONS)
 
 
 OnProgress = Callable[[JobState, str], None]
@@ -93,6 +118,14 @@ OnProgress = Callable[[JobState, str], None]
 
 class Jobs(Protocol):
     """A place that runs jobs."""
+
+    def scoring_format(self) -> str:
+        """Content type in which a transform job takes its rows: `PARQUET`, or `CSV` without a header."""
+        ...
+
+    def machines(self) -> int:
+        """How many machines share a training job; so many files its `train` channel is to have."""
+        ...
 
     def submit(self, request: JobRequest) -> JobState:
         """Start the job, or return the state of the one that already has this name."""
@@ -106,8 +139,8 @@ class Jobs(Protocol):
         """Ask a running job to end; returns at once."""
         ...
 
-    def list_active(self) -> list[JobState]:
-        """Every job that is not in a final state."""
+    def list_active(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[JobState]:
+        """Every job of these kinds that is known to be at work; one that is missing here may still be stopping."""
         ...
 
     def wait(self, name: str, kind: JobKind, on_progress: OnProgress | None = None) -> JobState:

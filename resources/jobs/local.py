@@ -17,7 +17,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,7 +25,7 @@ import dagster as dg
 
 from optiflow.errors import OptiflowError, TransientError, UserError
 from resources.jobs import local_platform as platform
-from resources.jobs.contract import MAX_NAME_LENGTH, JobKind, JobRequest, JobState, OnProgress
+from resources.jobs.contract import MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
 from resources.jobs.local_folder import is_alive, is_unfinished, read_job, read_state, try_lock, was_launched
 
 ALGORITHMS = ("xgboost",)
@@ -43,6 +43,14 @@ class LocalJobs(dg.ConfigurableResource):
 
     root: str
     max_parallel: int = 2
+
+    def scoring_format(self) -> str:
+        """Parquet: the container program reads it, and no number becomes text."""
+        return PARQUET
+
+    def machines(self) -> int:
+        """This one."""
+        return 1
 
     def submit(self, request: JobRequest) -> JobState:
         """Start the job, or return the state of the one that already has this name, whatever it is.
@@ -78,12 +86,12 @@ class LocalJobs(dg.ConfigurableResource):
         if state is not None and not state.status.is_final:
             (self._folder(name) / platform.STOP_FILE).touch()
 
-    def list_active(self) -> list[JobState]:
-        """Every job that is not in a final state, by name; finished jobs cost one look at a file name each."""
+    def list_active(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[JobState]:
+        """Every job of these kinds that is not in a final state; finished jobs cost one look at a file name each."""
         with contextlib.suppress(FileNotFoundError):
             folders = sorted(entry.path for entry in os.scandir(self.root) if is_unfinished(entry))
             states = (read_job(Path(folder)) for folder in folders)
-            return [state for state in states if state is not None and not state.status.is_final]
+            return [s for s in states if s is not None and s.kind in kinds and not s.status.is_final]
         return []
 
     def wait(self, name: str, kind: JobKind, on_progress: OnProgress | None = None) -> JobState:

@@ -150,8 +150,8 @@ def _place_channel(source: Path, target: Path) -> None:
 
 
 def _place_model(archive: Path, target: Path) -> None:
+    from optiflow.artifact import extract_model
     from optiflow.errors import UserError
-    from resources.jobs.artifact import extract_model
 
     try:
         extract_model(archive, target)
@@ -190,7 +190,7 @@ def _run(folder: Path, request: dict[str, Any], locks: tuple[int, ...]) -> dict[
         cwd=folder,
     )
     threading.Thread(target=_stop_on_request, args=(process, folder), daemon=True).start()
-    from resources.jobs.artifact import pack_model  # 20 ms, while the container program starts
+    from optiflow.artifact import pack_model  # 20 ms, while the container program starts
 
     code = process.wait()
     if code != 0:

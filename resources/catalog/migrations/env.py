@@ -1,4 +1,4 @@
-"""Alembic's entry point: migrations run on the connection that `resources.catalog.database.migrate` holds."""
+"""Alembic's entry point: migrations run on the connection that `resources.catalog.schema.upgrade` holds."""
 
 from alembic import context
 

@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("dataset", sa.String(40), primary_key=True),
         sa.Column("revision", sa.String(40), primary_key=True),
         sa.Column("version", sa.String(64), nullable=False),
-        sa.Column("file_name", sa.String(255), nullable=False),
+        sa.Column("file_name", sa.Text, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("options", sa.JSON, nullable=False),
         sa.Column("created_at", _TIME, nullable=False),

@@ -1,6 +1,6 @@
 """Model archives: `model.tar.gz` packed so that equal models give equal bytes, and unpacked without trusting it.
 
-Only the standard library: the light process of a local job uses this too.
+Only the standard library: the light process of a local job and the packed source of a SageMaker job use this too.
 """
 
 import gzip

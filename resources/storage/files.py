@@ -1,49 +1,26 @@
-"""The storage resource: the one place that knows where bytes lie and how they are put in place.
-
-Keys are relative to the storage's root and use `/`. `uploads/` belongs to the user and is only ever read (the CLI's
-`upload` is the user); everything of ours lies under `lake/`. Only `file://` here; other schemes have a class of
-their own with the same methods.
-"""
+"""Storage on this machine's disk."""
 
 import contextlib
 import errno
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from urllib.parse import unquote, urlparse
 
-import dagster as dg
 import polars as pl
 
-from optiflow.errors import TransientError, UserError
+from optiflow.errors import TransientError
 from optiflow.parquet import write_parquet
+from resources.storage.base import Storage, StoredObject, check_key
 
-UPLOADS = "uploads"
-LAKE = "lake"
 TEMPORARY_PREFIX = ".tmp-"
 PROBE_BYTES = 1 << 16
 
 
-@dataclass(frozen=True)
-class StoredObject:
-    """One object of a listing. `modified_ns` is nanoseconds since 1970; `etag` changes with every write."""
-
-    key: str
-    size: int
-    modified_ns: int
-    etag: str
-
-
-class Storage(dg.ConfigurableResource):
-    """Files below one root, written to a temporary name first and then put in place.
-
-    A reader sees the old object or the new one, never a part; a failed write leaves the old one.
-    """
-
-    uri: str
+class FileStorage(Storage):
+    """Files below one root (`file:///…`), written to a temporary name first and then put in place."""
 
     @property
     def root(self) -> Path:
@@ -56,21 +33,19 @@ class Storage(dg.ConfigurableResource):
         Raises:
             UserError: the key leads out of the storage.
         """
-        if key.startswith("/") or ".." in key.split("/"):
-            raise UserError(f"{key!r} leads out of the storage: use a plain relative name.")
-        return self.root / key
+        return self.root / check_key(key)
 
     def uri_for(self, key: str) -> str:
         """The object's address, for other programs."""
         return self.path(key).absolute().as_uri()
 
-    def exists(self, key: str) -> bool:
-        """Whether an object has this key."""
-        return self.path(key).is_file()
-
-    def size(self, key: str) -> int:
-        """The object's size in bytes."""
-        return self.path(key).stat().st_size
+    def stat(self, key: str) -> StoredObject | None:
+        """The object with this key; None if there is none."""
+        try:
+            found = self.path(key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _object(key, found) if S_ISREG(found.st_mode) else None
 
     def read_bytes(self, key: str) -> bytes:
         """The object's bytes.
@@ -98,8 +73,7 @@ class Storage(dg.ConfigurableResource):
                         continue
                 except FileNotFoundError:  # deleted since the listing began
                     continue
-                etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
-                yield StoredObject(f"{prefix}/{entry.name}", stat.st_size, stat.st_ctime_ns, etag)
+                yield _object(f"{prefix}/{entry.name}", stat)
 
     @contextlib.contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -129,16 +103,6 @@ class Storage(dg.ConfigurableResource):
         finally:
             temporary.unlink(missing_ok=True)
 
-    def write_bytes(self, key: str, data: bytes) -> None:
-        """Put bytes in place."""
-        with self.writing(key) as path:
-            path.write_bytes(data)
-
-    def put_file(self, key: str, source: Path) -> None:
-        """Put a copy of a local file in place."""
-        with self.writing(key) as path:
-            shutil.copyfile(source, path)
-
     def scan_parquet(self, key: str) -> pl.LazyFrame:
         """A Parquet object as a lazy frame.
 
@@ -153,6 +117,11 @@ class Storage(dg.ConfigurableResource):
         """Put a frame in place as Parquet (zstd); a lazy frame is streamed."""
         with self.writing(key) as path:
             write_parquet(frame, path)
+
+
+def _object(key: str, stat: os.stat_result) -> StoredObject:
+    etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
+    return StoredObject(key, stat.st_size, stat.st_ctime_ns, etag)
 
 
 def _is_disk_full(error: OSError | pl.exceptions.ComputeError, written: Path) -> bool:

@@ -1,0 +1,82 @@
+"""`uploads_sensor` in queue mode: S3 tells of uploads, and a tick costs only what is new.
+
+A message is deleted by the tick after the one that read it: only then are the run requests that it led to recorded. If
+Dagster dies in between, the message comes again and leads to the same run key.
+"""
+
+from collections.abc import Collection
+
+import dagster as dg
+
+from optiflow.dataset_id import dataset_id
+from optiflow.errors import TransientError, UserError
+from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.upload_events_decision import (
+    Arrival,
+    Progress,
+    read_events,
+    read_progress,
+    write_progress,
+)
+from resources.storage import S3Storage
+from resources.upload_events import UnreadableMessageError, UploadEvent, read_message
+from resources.upload_queue import Message, UploadQueue
+
+MESSAGES_A_TICK = 100
+UNREADABLE = "lake/unreadable-messages"
+
+
+def evaluate(
+    context: dg.SensorEvaluationContext, storage: S3Storage, queue: UploadQueue, pipelines: Collection[str]
+) -> dg.SensorResult | dg.SkipReason:
+    """One tick: delete what the last one has dealt with, then read what is new."""
+    progress = read_progress(context.cursor)
+    try:
+        queue.delete(progress.receipts)
+        messages = list(queue.receive(MESSAGES_A_TICK))
+        events, notes = _read(context, storage, messages)
+        prefix = storage.full_key("")
+        reading = read_events(events, progress.known, bucket=storage.bucket, prefix=prefix, pipelines=pipelines)
+        # Options alone are followed by their table, whose event will come; without one there is nothing to run.
+        arrivals = [a for a in reading.arrivals if not a.options_only or storage.exists(a.key)]
+    except (TransientError, UserError) as error:
+        return dg.SkipReason(f"Cannot read the upload queue: {error}")
+    requests, partitions = [], {}
+    for arrival in arrivals:
+        try:
+            dataset = dataset_id(arrival.name)
+        except UserError as error:
+            context.log.warning(str(error))
+            notes.append(str(error))
+            continue
+        partitions.setdefault(arrival.pipeline, set()).add(dataset)
+        requests.append(_request(arrival, dataset))
+    notes += reading.passed_over
+    return dg.SensorResult(
+        run_requests=requests,
+        dynamic_partitions_requests=[DATASETS[name].build_add_request(sorted(ids)) for name, ids in partitions.items()],
+        cursor=write_progress(context.cursor, Progress(tuple(m.receipt for m in messages), reading.known)),
+        skip_reason=None if requests else " ".join(notes[:10]) or "No new upload in the queue.",
+    )
+
+
+def _read(
+    context: dg.SensorEvaluationContext, storage: S3Storage, messages: list[Message]
+) -> tuple[list[UploadEvent], list[str]]:
+    events: list[UploadEvent] = []
+    notes: list[str] = []
+    for message in messages:
+        try:
+            events += read_message(message.body)
+        except UnreadableMessageError as error:
+            key = f"{UNREADABLE}/{message.id}.txt"
+            # Kept before it is deleted: it would come back for ever, and it may be somebody's data.
+            storage.write_bytes(key, message.body.encode())
+            note = f"A message of the upload queue cannot be read: {error}. It was moved to {storage.uri_for(key)}."
+            context.log.warning(note)
+            notes.append(note)
+    return events, notes
+
+
+def _request(arrival: Arrival, dataset: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key=arrival.run_key, job_name=f"{arrival.pipeline}_training_job", partition_key=dataset)

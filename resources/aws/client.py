@@ -1,0 +1,72 @@
+"""boto3 clients: one of each service a process, made when first used.
+
+Region, credentials, profile and endpoint are boto3's own business (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, …), so
+that whatever works with the AWS command line works here.
+"""
+
+import os
+import threading
+from typing import Any
+
+from optiflow.errors import UserError
+
+MAX_ATTEMPTS = 8
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+POOL_CONNECTIONS = 20
+
+_lock = threading.Lock()
+_clients: dict[tuple[str, ...], Any] = {}
+
+
+def client(service: str) -> Any:
+    """A client of `service`, such as `s3`; safe to use from several threads.
+
+    Throttled and broken requests are repeated by botocore's adaptive mode, with backoff, jitter and a rate of its own.
+
+    Raises:
+        UserError: no region is set, or the profile does not exist.
+    """
+    variables = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE"))
+    key = (service, *variables)
+    with _lock:
+        if key not in _clients:
+            _clients[key] = _make(service)
+        return _clients[key]
+
+
+def _make(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import NoRegionError, ProfileNotFound
+
+    config = Config(
+        retries={"mode": "adaptive", "total_max_attempts": MAX_ATTEMPTS},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=POOL_CONNECTIONS,
+        user_agent_extra="optiflow",
+    )
+    try:
+        # boto3 itself knows only AWS_DEFAULT_REGION; AWS_REGION is what containers on ECS and Lambda are given.
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+        return session.client(service, config=config)
+    except NoRegionError as error:
+        raise UserError("No AWS region is set: set AWS_REGION, for example to eu-central-1.") from error
+    except ProfileNotFound as error:
+        raise UserError(f"AWS_PROFILE: {error}. Set it to a profile of your AWS configuration, or unset it.") from error
+
+
+def region() -> str:
+    """The region that jobs run in.
+
+    Raises:
+        UserError: none is set.
+    """
+    return client("sts").meta.region_name
+
+
+def forget_clients() -> None:
+    """Make clients anew, for example after other credentials were set."""
+    with _lock:
+        _clients.clear()

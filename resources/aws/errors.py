@@ -1,0 +1,185 @@
+"""How AWS's errors are told: what the user can mend, and what passes by itself.
+
+What belongs here: error codes, and which variable or permission mends each. What does not: repeating requests, which
+botocore does (`resources.aws.client`).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from optiflow.errors import OptiflowError, TransientError, UserError
+
+MISSING = ("404", "NoSuchKey", "NotFound")
+PRECONDITION = ("412", "PreconditionFailed")
+PASSING = (
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "CapacityError",
+    "ResourceLimitExceeded",
+    "OverLimit",
+    "500",
+    "502",
+    "503",
+    "504",
+)
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
+UNKNOWN_CREDENTIALS = (
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "AuthFailure",
+    "InvalidToken",
+    "401",
+)
+FORBIDDEN = ("AccessDenied", "AccessDeniedException", "AllAccessDisabled", "NotAuthorized", "403")
+WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")
+NO_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
+
+
+def code_of(error: Exception) -> str:
+    """The error's code in AWS's words; empty for an error that is not an answer of AWS."""
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def aws_errors(what: str) -> Iterator[None]:
+    """Translate the errors of boto3 inside the block.
+
+    Args:
+        what: What was being done, as the message is to say it: `read s3://bucket/key`.
+
+    Raises:
+        FileNotFoundError: the object does not exist.
+        UserError: the user can mend it; names the variable or the permission.
+        TransientError: it may pass by itself.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise told(error, what) from error
+
+
+def told(error: Exception, what: str) -> OptiflowError | FileNotFoundError:
+    """The error that OptiFlow raises instead of one of boto3's."""
+    code = code_of(error)
+    if not code:
+        return _unanswered(error, what)
+    message = str(error.response["Error"].get("Message", "")).strip()  # pyright: ignore[reportAttributeAccessIssue]
+    return _answered(code, message, getattr(error, "operation_name", ""), what)
+
+
+def told_of_object_store(error: Exception, what: str) -> OptiflowError | FileNotFoundError | None:
+    """The same for an error of polars' object store, which quotes S3's answer; None for an error of another kind."""
+    text = str(error)
+    if not text.startswith("object-store error"):
+        return None
+    code = re.search(r"<Code>(\w+)</Code>", text)
+    message = re.search(r"<Message>([^<]*)</Message>", text)
+    status = re.search(r"status code: (\d{3})", text)
+    if code or status:
+        operation = "PutObject" if re.search(r"performing (PUT|POST)", text) else "GetObject"
+        found = code[1] if code else status[1] if status else ""
+        return _answered(found, message[1].strip() if message else "", operation, what)
+    reason = text.removeprefix("object-store error:").strip().splitlines()[0][:300]
+    return TransientError(
+        f"Cannot {what} just now: {reason}. AWS_REGION and AWS_ENDPOINT_URL say where it is looked for."
+    )
+
+
+def _answered(code: str, message: str, operation: str, what: str) -> OptiflowError | FileNotFoundError:
+    if code in MISSING:
+        return FileNotFoundError(f"Cannot {what}: it does not exist.")
+    said = f"{code}: {message}" if message else code
+    if code in PASSING or code in PRECONDITION:
+        return TransientError(f"Cannot {what} just now ({said}). It is tried again; nothing was lost.")
+    if code == "NoSuchBucket":
+        return UserError(f"Cannot {what}: the bucket does not exist. Mend OPTIFLOW_STORAGE, or make the bucket.")
+    if code in NO_QUEUE:
+        return UserError(f"Cannot {what}: the queue does not exist. Mend OPTIFLOW_UPLOAD_QUEUE_URL.")
+    if code in EXPIRED:
+        return UserError(
+            f"Cannot {what}: the AWS credentials have expired ({code}). Sign in again (aws sso login), or renew "
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, then run again. Nothing was lost."
+        )
+    if code in UNKNOWN_CREDENTIALS:
+        return UserError(
+            f"Cannot {what}: AWS does not know these credentials ({code}). Mend AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+        )
+    if code in WRONG_REGION:
+        return UserError(
+            f"Cannot {what}: it lies in another region ({said}). Set AWS_REGION to the region of the bucket."
+        )
+    if code in FORBIDDEN or "is not authorized to perform" in message:
+        if "PassRole" in message:
+            return UserError(
+                f"Cannot {what}: the role in OPTIFLOW_SAGEMAKER_ROLE_ARN cannot be passed. Allow iam:PassRole on it "
+                f"(deploy/iam-policy.json), and let sagemaker.amazonaws.com assume it. AWS says: {message}"
+            )
+        return UserError(
+            f"Cannot {what}: access is denied. Allow {_action(operation, message)} (deploy/iam-policy.json)."
+            + (f" AWS says: {message}" if message else "")
+        )
+    if code == "ValidationException" and re.search(
+        r"assume role|role.*(invalid|trust)|PassRole", message, re.IGNORECASE
+    ):
+        return UserError(
+            f"Cannot {what}: SageMaker cannot use the role in OPTIFLOW_SAGEMAKER_ROLE_ARN. Let sagemaker.amazonaws.com "
+            f"assume it. AWS says: {message}"
+        )
+    return UserError(f"Cannot {what}: AWS refuses ({said}).")
+
+
+def _action(operation: str, message: str) -> str:
+    found = re.search(r"not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z]+)", message)
+    if found:
+        return found[1]
+    actions = {
+        "GetObject": "s3:GetObject",
+        "PutObject": "s3:PutObject",
+        "HeadObject": "s3:GetObject and s3:ListBucket",
+        "ListObjectsV2": "s3:ListBucket",
+        "CreateMultipartUpload": "s3:PutObject",
+        "UploadPart": "s3:PutObject",
+        "CompleteMultipartUpload": "s3:PutObject",
+        "CopyObject": "s3:GetObject and s3:PutObject",
+    }
+    return actions.get(operation, f"the action {operation}" if operation else "it")
+
+
+def _unanswered(error: Exception, what: str) -> OptiflowError:
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
+        return UserError(
+            f"Cannot {what}: there are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or give the machine or task a role."
+        )
+    if isinstance(error, boto.NoRegionError):
+        return UserError(f"Cannot {what}: no AWS region is set. Set AWS_REGION, for example to eu-central-1.")
+    expired = (boto.TokenRetrievalError, boto.SSOTokenLoadError, boto.UnauthorizedSSOTokenError)
+    if isinstance(error, (*expired, boto.CredentialRetrievalError)):
+        return UserError(f"Cannot {what}: the AWS credentials cannot be read ({error}). Sign in again (aws sso login).")
+    if isinstance(error, boto.ParamValidationError | boto.InvalidRegionError | boto.UnknownServiceError):
+        return UserError(f"Cannot {what}: {error}")
+    return TransientError(
+        f"Cannot {what} just now: {error}. AWS_REGION and AWS_ENDPOINT_URL say where it is looked for."
+    )

@@ -1,0 +1,66 @@
+"""What completed SageMaker jobs left in S3, as files of this machine.
+
+What does not belong here: what is in the files.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from optiflow.errors import UserError
+from resources.aws.client import client
+from resources.aws.errors import aws_errors
+from resources.jobs.contract import JobKind, JobState
+
+PREDICTIONS = ".out"
+
+
+@contextlib.contextmanager
+def local_output(state: JobState) -> Iterator[Path]:
+    """A temporary copy of the job's `model.tar.gz`, or a temporary folder with its `.out` files.
+
+    Raises:
+        UserError: the job did not complete, or its output is gone from S3 or may not be read.
+        TransientError: S3 cannot be reached.
+    """
+    if state.output_uri is None:
+        raise UserError(f"job {state.name} has no output: it is {state.status}.")
+    bucket, _, key = state.output_uri.removeprefix("s3://").partition("/")
+    with tempfile.TemporaryDirectory(prefix="optiflow-output-") as folder:
+        root = Path(folder)
+        if state.kind is JobKind.TRAINING:
+            archive = root / "model.tar.gz"
+            _download(state, bucket, key, archive)
+            yield archive
+            return
+        prefix = f"{key.rstrip('/')}/"
+        names = [name for name in _keys(state, bucket, prefix) if name.endswith(PREDICTIONS)]
+        if not names:
+            raise _gone(state)
+        for name in names:
+            path = root / name.removeprefix(prefix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _download(state, bucket, name, path)
+        yield root
+
+
+def _keys(state: JobState, bucket: str, prefix: str) -> list[str]:
+    with aws_errors(f"list {state.output_uri}"):
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
+
+def _download(state: JobState, bucket: str, key: str, path: Path) -> None:
+    try:
+        with aws_errors(f"read s3://{bucket}/{key}"):
+            client("s3").download_file(bucket, key, str(path))
+    except FileNotFoundError as error:
+        raise _gone(state) from error
+
+
+def _gone(state: JobState) -> UserError:
+    return UserError(
+        f"Job {state.name} completed, and its output {state.output_uri} is gone from S3. Restore it, or delete nothing "
+        "below the lake and run the job again with another option or code version."
+    )

@@ -1,0 +1,156 @@
+"""Storage in S3, or in any store that speaks its protocol (`AWS_ENDPOINT_URL`).
+
+boto3 moves files and bytes; polars reads and writes Parquet by itself, with the same credentials, region and endpoint.
+An object appears when its upload is complete, so putting in place is S3's own business.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import polars as pl
+
+from resources.aws.client import client
+from resources.aws.errors import aws_errors
+from resources.storage.base import Storage, StoredObject, check_key
+from resources.storage.s3_parquet import polars_errors, polars_options, sink
+
+PART_BYTES = 16 << 20
+"""Size of the parts of a large object, and the size from which an object is sent in parts."""
+
+THREADS = 8
+
+
+class S3Storage(Storage):
+    """Objects below one prefix (`s3://bucket/prefix`), encrypted at rest by S3 (AES-256) or with `kms_key`."""
+
+    kms_key: str | None = None
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return urlparse(self.uri).netloc
+
+    def full_key(self, key: str) -> str:
+        """The object's key in the bucket.
+
+        Raises:
+            UserError: the key leads out of the storage.
+        """
+        return "/".join(part for part in (urlparse(self.uri).path.strip("/"), check_key(key)) if part)
+
+    def uri_for(self, key: str) -> str:
+        """The object's address."""
+        return f"s3://{self.bucket}/{self.full_key(key)}"
+
+    def stat(self, key: str) -> StoredObject | None:
+        """The object with this key; None if there is none."""
+        try:
+            with aws_errors(f"read {self.uri_for(key)}"):
+                head = client("s3").head_object(Bucket=self.bucket, Key=self.full_key(key))
+        except FileNotFoundError:
+            return None
+        return StoredObject(key, head["ContentLength"], _nanoseconds(head["LastModified"]), _etag(head))
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects directly below `prefix`; nothing for a prefix without objects.
+
+        S3's times have a grain of one second, and of an object sent in parts the time is that of the first request.
+        """
+        folder = f"{self.full_key(prefix)}/"
+        start = len(folder)
+        with aws_errors(f"list {self.uri_for(prefix)}/"):
+            pages = (
+                client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/")
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    name = item["Key"][start:]
+                    if name and not name.startswith("."):
+                        modified = _nanoseconds(item["LastModified"])
+                        yield StoredObject(f"{prefix}/{name}", item["Size"], modified, _etag(item))
+
+    def read_bytes(self, key: str) -> bytes:
+        """The object's bytes.
+
+        Raises:
+            FileNotFoundError: no object has this key.
+        """
+        with aws_errors(f"read {self.uri_for(key)}"):
+            return client("s3").get_object(Bucket=self.bucket, Key=self.full_key(key))["Body"].read()
+
+    @contextlib.contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """The object as a temporary local file.
+
+        Raises:
+            FileNotFoundError: no object has this key.
+        """
+        with tempfile.TemporaryDirectory(prefix="optiflow-") as folder:
+            path = Path(folder, "object").with_suffix(Path(key).suffix)
+            with aws_errors(f"read {self.uri_for(key)}"):
+                client("s3").download_file(self.bucket, self.full_key(key), str(path), Config=_transfer())
+            yield path
+
+    @contextlib.contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """A temporary local path whose content is uploaded when the block ends without an error."""
+        target = self.full_key(key)
+        with tempfile.TemporaryDirectory(prefix="optiflow-") as folder:
+            path = Path(folder, "object")
+            yield path
+            with aws_errors(f"write {self.uri_for(key)}"):
+                client("s3").upload_file(
+                    str(path), self.bucket, target, ExtraArgs=self._encryption(), Config=_transfer()
+                )
+
+    def put_file(self, key: str, source: Path) -> None:
+        """Upload a local file."""
+        with aws_errors(f"write {self.uri_for(key)}"):
+            client("s3").upload_file(
+                str(source), self.bucket, self.full_key(key), ExtraArgs=self._encryption(), Config=_transfer()
+            )
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        """Upload bytes."""
+        with aws_errors(f"write {self.uri_for(key)}"):
+            client("s3").put_object(Bucket=self.bucket, Key=self.full_key(key), Body=data, **self._encryption())
+
+    def scan_parquet(self, key: str) -> pl.LazyFrame:
+        """A Parquet object as a lazy frame; only the columns that are asked for are fetched.
+
+        Raises:
+            FileNotFoundError: no object has this key.
+        """
+        # Asked by boto3 first: it tells what is wrong with credentials or permissions, and polars reads later.
+        if self.stat(key) is None:
+            raise FileNotFoundError(self.uri_for(key))
+        with polars_errors(f"read {self.uri_for(key)}"):
+            return pl.scan_parquet(self.uri_for(key), storage_options=polars_options(), glob=False)
+
+    def write_parquet(self, key: str, frame: pl.DataFrame | pl.LazyFrame) -> None:
+        """Put a frame in place as Parquet (zstd); a lazy frame is streamed."""
+        with polars_errors(f"write {self.uri_for(key)}"):
+            sink(frame, self.uri_for(key), self.kms_key)
+
+    def _encryption(self) -> dict[str, str]:
+        if self.kms_key is None:
+            return {"ServerSideEncryption": "AES256"}
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
+
+
+def _transfer() -> Any:
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=THREADS)
+
+
+def _nanoseconds(time: Any) -> int:
+    return int(time.timestamp()) * 1_000_000_000 + time.microsecond * 1_000
+
+
+def _etag(answer: dict[str, Any]) -> str:
+    return answer["ETag"].strip('"')

@@ -1,0 +1,48 @@
+"""The server's process: `python -m aws_double.serve --port 0`. It prints its port, and ends when its standard input is closed."""
+
+import argparse
+import logging
+import os
+import sys
+import threading
+
+# Parts of uploads stay in memory; what is larger lies in temporary files.
+os.environ.setdefault("MOTO_S3_DEFAULT_KEY_BUFFER_SIZE", str(128 * 1024**2))
+
+from werkzeug.serving import make_server
+
+from aws_double.application import Application
+from aws_double.client import aws_environment
+from aws_double.control import Control
+from aws_double.faults import FaultScript
+from aws_double.job_api import JobApi
+from aws_double.job_queue import JobQueue
+from aws_double.keep_alive import KeepAliveHandler
+from aws_double.listings import Listings
+from aws_double.moto_repairs import repair_notifications
+
+
+def main() -> None:
+    """Serve until standard input is closed."""
+    parser = argparse.ArgumentParser(prog="python -m aws_double.serve")
+    parser.add_argument("--port", type=int, default=0)
+    port = parser.parse_args().port
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    endpoint = ""
+    faults = FaultScript()
+    listings = Listings()
+    queue = JobQueue(faults, lambda: aws_environment(endpoint), listings.wrote)
+    repair_notifications()
+    control = Control(Application(faults, JobApi(queue), listings), faults, queue, listings)
+    server = make_server("127.0.0.1", port, control, threaded=True, request_handler=KeepAliveHandler)
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_port, flush=True)
+    sys.stdin.read()
+    queue.clear()
+    # Connections that stay open have threads of their own, which wait for another request.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
