@@ -179,13 +179,13 @@ def tick(repository: dg.RepositoryDefinition, tmp_path: Path) -> Iterator[Ticks]
 
 def at_one_instant(monkeypatch: pytest.MonkeyPatch, changed_ns: int) -> None:
     """Every file of a listing changed at the same time."""
-    real = Storage.list
+    real = FileStorage.list
 
-    def coarse(self: Storage, prefix: str):
+    def coarse(self: FileStorage, prefix: str):
         for found in real(self, prefix):
             yield StoredObject(found.key, found.size, changed_ns, found.etag)
 
-    monkeypatch.setattr(Storage, "list", coarse)
+    monkeypatch.setattr(FileStorage, "list", coarse)
 
 
 def test_a_file_becomes_a_request_with_its_job_and_a_new_partition(tick: Ticks) -> None:

@@ -27,21 +27,26 @@ def client(service: str) -> Any:
     Raises:
         UserError: no region is set, or the profile does not exist.
     """
-    variables = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE"))
-    key = (service, *variables)
+    # Made anew where a variable has changed: a process of tests talks to several servers.
+    key = (service, *(f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("AWS_")))
     with _lock:
         if key not in _clients:
             _clients[key] = _make(service)
         return _clients[key]
 
 
+def max_attempts() -> int:
+    """How often a request is sent at most: `AWS_MAX_ATTEMPTS`, as boto3 reads it, or 8."""
+    return int(os.environ.get("AWS_MAX_ATTEMPTS") or MAX_ATTEMPTS)
+
+
 def _make(service: str) -> Any:
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import NoRegionError, ProfileNotFound
+    from botocore.exceptions import ProfileNotFound
 
     config = Config(
-        retries={"mode": "adaptive", "total_max_attempts": MAX_ATTEMPTS},
+        retries={"mode": os.environ.get("AWS_RETRY_MODE", "adaptive"), "total_max_attempts": max_attempts()},  # pyright: ignore[reportArgumentType]
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         max_pool_connections=POOL_CONNECTIONS,
@@ -50,20 +55,12 @@ def _make(service: str) -> Any:
     try:
         # boto3 itself knows only AWS_DEFAULT_REGION; AWS_REGION is what containers on ECS and Lambda are given.
         session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+        # Some services have an address without a region; polars and SageMaker have not.
+        if session.region_name is None:
+            raise UserError("No AWS region is set: set AWS_REGION, for example to eu-central-1.")
         return session.client(service, config=config)
-    except NoRegionError as error:
-        raise UserError("No AWS region is set: set AWS_REGION, for example to eu-central-1.") from error
     except ProfileNotFound as error:
         raise UserError(f"AWS_PROFILE: {error}. Set it to a profile of your AWS configuration, or unset it.") from error
-
-
-def region() -> str:
-    """The region that jobs run in.
-
-    Raises:
-        UserError: none is set.
-    """
-    return client("sts").meta.region_name
 
 
 def forget_clients() -> None:

@@ -11,9 +11,10 @@ from resources.catalog.address import VARIABLE, parse_address
 from resources.catalog.faults import tell_plainly
 
 BUSY_SECONDS = 30
-SCHEMA = "optiflow"
+SCHEMA = "optiflow_catalog"
 """On PostgreSQL the tables lie in a schema of their own: Dagster's storage, which may be given the same database, has
-tables named `jobs` and `alembic_version` too."""
+tables named `jobs` and `alembic_version` too. It is not `optiflow`, because PostgreSQL looks into the schema that is
+named like the user first, and would show Dagster ours."""
 
 # Parameters that the URL may set otherwise. Without the time-outs a server that vanished without a word, as in a
 # failover, would hold a process for a quarter of an hour. Statements are not prepared on the server, because poolers

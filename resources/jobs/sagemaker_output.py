@@ -61,6 +61,6 @@ def _download(state: JobState, bucket: str, key: str, path: Path) -> None:
 
 def _gone(state: JobState) -> UserError:
     return UserError(
-        f"Job {state.name} completed, and its output {state.output_uri} is gone from S3. Restore it, or delete nothing "
-        "below the lake and run the job again with another option or code version."
+        f"Job {state.name} completed, and its output {state.output_uri} is gone from S3. Restore the object, or change an "
+        "option of the dataset, so that a new job is made."
     )

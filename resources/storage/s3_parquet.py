@@ -8,16 +8,14 @@ from typing import Any
 import polars as pl
 
 from optiflow.parquet import COMPRESSION
-from resources.aws.client import client
+from resources.aws.client import client, max_attempts
 from resources.aws.errors import told_of_object_store
-
-RETRIES = 8
 
 
 def polars_options() -> dict[str, Any]:
     """Region and endpoint as boto3 has them; credentials polars asks boto3 for by itself."""
     meta = client("s3").meta
-    options: dict[str, Any] = {"aws_region": meta.region_name, "max_retries": RETRIES}
+    options: dict[str, Any] = {"aws_region": meta.region_name, "max_retries": max_attempts() - 1}
     if not re.fullmatch(r"https://s3[a-z0-9.-]*\.amazonaws\.com(\.cn)?", meta.endpoint_url):
         options |= {"aws_endpoint_url": meta.endpoint_url, "aws_virtual_hosted_style_request": "false"}
     if meta.endpoint_url.startswith("http://"):

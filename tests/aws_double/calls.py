@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import botocore.session
-from botocore.model import OperationModel, ServiceModel
 
 from aws_double.constraints import violations
 
@@ -91,17 +90,11 @@ def resolve(environ: dict[str, Any], body: bytes) -> Call:
 
 
 @cache
-def service_model(service: str) -> ServiceModel | None:
-    """botocore's model of a service; None if there is none."""
+def service_model(service: str) -> Any:
+    """botocore's `ServiceModel` of a service; None if there is none. Any, as its properties have no types."""
     if service not in SESSION.get_available_services():
         return None
     return SESSION.get_service_model(service)
-
-
-def operation_model(call: Call) -> OperationModel | None:
-    """botocore's model of the call; None if it has none."""
-    model = service_model(call.service)
-    return model.operation_model(call.operation) if model and call.operation in model.operation_names else None
 
 
 def _signed_for(authorization: str, query: dict[str, str]) -> tuple[str, str]:
@@ -115,16 +108,20 @@ def _signed_for(authorization: str, query: dict[str, str]) -> tuple[str, str]:
     return SIGNING_NAMES.get(service, service), parts[-3]
 
 
-def _resolve_json(model: ServiceModel, region: str, operation: str, body: bytes) -> Call:
+def _resolve_json(model: Any, region: str, operation: str, body: bytes) -> Call:
     call = Call(model.service_name, operation, region)
     if operation not in model.operation_names:
         call.invalid = f"unknown operation {operation!r}"
         return call
     try:
-        call.parameters = json.loads(body or b"{}")
+        given = json.loads(body or b"{}")
     except ValueError as error:
         call.invalid = f"the body is not JSON: {error}"
         return call
+    if not isinstance(given, dict):
+        call.invalid = "the body is no JSON object"
+        return call
+    call.parameters = given
     shape = model.operation_model(operation).input_shape
     if shape is not None:
         call.invalid = violations(call.parameters, shape)
@@ -148,11 +145,10 @@ def _resolve_s3(environ: dict[str, Any], query: dict[str, str], region: str) -> 
 def s3_routes() -> list[S3Route]:
     """All of S3's operations."""
     model = service_model("s3")
-    assert model is not None
     return [_s3_route(model.operation_model(name)) for name in model.operation_names]
 
 
-def _s3_route(operation: OperationModel) -> S3Route:
+def _s3_route(operation: Any) -> S3Route:
     path, _, query = operation.http["requestUri"].partition("?")
     shape = operation.input_shape
     needed = {

@@ -5,12 +5,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 
-def violations(parameters: Any, shape: Shape) -> str | None:
-    """What the model refuses, one violation after the other; None when it allows the parameters."""
+def violations(parameters: Any, shape: Any) -> str | None:
+    """What botocore's model, a `Shape`, refuses, one violation after the other; None when it allows the parameters."""
     report = ParamValidator().validate(parameters, shape)
     if report.has_errors():
         return report.generate_report()
@@ -21,16 +20,16 @@ def violations(parameters: Any, shape: Shape) -> str | None:
     return f"{len(found)} validation error{plural} detected: {'; '.join(found)}"
 
 
-def _constraints(value: Any, shape: Shape, where: str) -> Iterator[str]:
-    if isinstance(shape, StructureShape):
+def _constraints(value: Any, shape: Any, where: str) -> Iterator[str]:
+    if shape.type_name == "structure":
         for name, member in (value or {}).items():
             if member is not None:
                 yield from _constraints(member, shape.members[name], f"{where}.{name}")
-    elif isinstance(shape, ListShape):
+    elif shape.type_name == "list":
         yield from _size(len(value), shape, where)
         for index, member in enumerate(value):
             yield from _constraints(member, shape.member, f"{where}[{index}]")
-    elif isinstance(shape, MapShape):
+    elif shape.type_name == "map":
         yield from _size(len(value), shape, where)
         for key, member in value.items():
             yield from _constraints(key, shape.key, f"{where}.{key} (key)")
@@ -41,13 +40,13 @@ def _constraints(value: Any, shape: Shape, where: str) -> Iterator[str]:
         yield from _size(value, shape, where)
 
 
-def _size(value: float, shape: Shape, where: str) -> Iterator[str]:
+def _size(value: float, shape: Any, where: str) -> Iterator[str]:
     if value > shape.metadata.get("max", float("inf")) or value < shape.metadata.get("min", float("-inf")):
         limits = f"between {shape.metadata.get('min', 'any')} and {shape.metadata.get('max', 'any')}"
         yield f"Value {value!r} at '{where}' failed to satisfy constraint: Member must be {limits}"
 
 
-def _text(value: str, shape: Shape, where: str) -> Iterator[str]:
+def _text(value: str, shape: Any, where: str) -> Iterator[str]:
     failed = f"Value '{value}' at '{where}' failed to satisfy constraint"
     allowed = shape.metadata.get("enum")
     if allowed and value not in allowed:

@@ -7,9 +7,8 @@ import math
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
-
-from botocore.model import StructureShape
 
 from aws_double.calls import service_model
 
@@ -140,7 +139,8 @@ class Job:
 
     def summary(self) -> dict[str, Any]:
         """The job's entry in a list."""
-        return _known(self.describe(), f"{self.kind.word}JobSummary")
+        # DescribeTransformJob alone has no LastModifiedTime; its summary has.
+        return _known({"LastModifiedTime": self.modified, **self.describe()}, f"{self.kind.word}JobSummary")
 
     def _bill(self) -> dict[str, Any]:
         if self.kind is not TRAINING or self.started is None or self.ended is None:
@@ -155,8 +155,9 @@ class Job:
 
 
 def _known(values: dict[str, Any], shape: str) -> dict[str, Any]:
-    model = service_model("sagemaker")
-    assert model is not None
-    structure = model.shape_for(shape)
-    assert isinstance(structure, StructureShape)
-    return {name: value for name, value in values.items() if name in structure.members and value is not None}
+    return {name: value for name, value in values.items() if name in _members(shape) and value is not None}
+
+
+@cache
+def _members(shape: str) -> frozenset[str]:
+    return frozenset(service_model("sagemaker").shape_for(shape).members)

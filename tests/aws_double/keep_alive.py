@@ -42,8 +42,6 @@ class KeepAliveHandler(MotoRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
-        if hasattr(chunks, "close"):
-            chunks.close()
         self._send(int(said[0].split(" ", 1)[0]), said[1], content)
 
     def _read_body(self) -> bytes:

@@ -1,11 +1,11 @@
-"""Where moto 5.2 tells of new S3 objects otherwise than S3 does, and its slow way to find a service: put right here."""
+"""Where moto 5.2 does otherwise than S3, and where it is so slow that a benchmark would measure it: put right here."""
 
 import functools
 from typing import Any
 from urllib.parse import quote_plus
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3 import notifications
+from moto.s3 import models, notifications
 
 OTHER_BACKENDS = ("/v20180820/", "/moto-api", "/latest/")
 
@@ -38,7 +38,27 @@ def repair_notifications() -> None:
             send(account_id, event_name, bucket, key)
 
     notifications.send_event = send_event
-    notifications.quote_plus = functools.partial(quote_plus, safe="/")
+    notifications.quote_plus = functools.partial(quote_plus, safe="/")  # pyright: ignore[reportPrivateImportUsage]
+
+
+def repair_multipart_uploads() -> None:
+    """Compute no checksum that nobody asked for: of 256 MB it takes two seconds."""
+    builder = models.MultipartChecksumBuilder
+
+    def build(algorithm: str | None, kind: str | None) -> Any:
+        return builder(algorithm, kind) if algorithm else NoChecksum()
+
+    models.MultipartChecksumBuilder = build  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class NoChecksum:
+    """Stands in for moto's builder of checksums where the upload named no algorithm."""
+
+    def addPart(self, part: bytes) -> None:
+        """Do nothing."""
+
+    def build(self) -> None:
+        """There is none."""
 
 
 def _application(service: Any) -> Any:

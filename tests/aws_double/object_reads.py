@@ -20,7 +20,7 @@ def read_range(call: Call, environ: dict[str, Any]) -> Answer | None:
     if not wanted or not simple or any(name in environ for name in CONDITIONS):
         return None
     bucket = backend().buckets.get(call.bucket or "")
-    key = bucket.keys.get(call.key) if bucket else None
+    key = bucket.keys.get(call.key or "") if bucket else None
     if not isinstance(key, FakeKey):
         return None
     first = int(wanted[1])

@@ -1,0 +1,156 @@
+"""Messages of the upload queue, and what follows from their events."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from s3_events import bridged, by_sns, direct
+
+from optiflow_dagster.sensors.upload_events_decision import (
+    REMEMBERED,
+    Progress,
+    read_events,
+    read_progress,
+    write_progress,
+)
+from optiflow_dagster.sensors.uploads_decision import Position, read_cursor, write_cursor
+from resources.upload_events import UnreadableMessageError, UploadEvent, read_message
+
+EVENT = UploadEvent("bucket", "team/uploads/orders/a b+ü.csv", 12, "e1", "0055AED6DCD9", "2024-05-01T10:00:00.000Z")
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, by_sns])
+@pytest.mark.parametrize("form", [direct, bridged])
+def test_an_event_is_the_same_by_whatever_way_it_comes(wrap: Any, form: Any) -> None:
+    assert read_message(json.dumps(wrap(form(EVENT)))) == [EVENT]
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+made = st.builds(UploadEvent, texts, texts, st.integers(0, 2**50), texts, st.text("0123456789ABCDEF"), texts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(made, max_size=5))
+def test_any_key_survives_every_way(events: list[UploadEvent]) -> None:
+    assert read_message(json.dumps(direct(*events))) == events
+    assert [found for event in events for found in read_message(json.dumps(by_sns(bridged(event))))] == events
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "bucket"},
+        by_sns({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "bucket"}),
+        direct(EVENT, name="ObjectRemoved:Delete"),
+        bridged(EVENT, "Object Deleted"),
+        {"Records": []},
+    ],
+)
+def test_what_is_no_upload_leads_to_nothing(content: dict[str, Any]) -> None:
+    assert read_message(json.dumps(content)) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not JSON",
+        "[]",
+        '"text"',
+        "{}",
+        '{"Records": [{}]}',
+        '{"Records": [1]}',
+        '{"Type": "Notification", "Message": "hello"}',
+        '{"source": "aws.s3", "detail-type": "Object Created", "detail": {}}',
+        json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": None}]}),
+    ],
+)
+def test_a_message_of_another_kind_is_unreadable(body: str) -> None:
+    with pytest.raises(UnreadableMessageError):
+        read_message(body)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | texts,
+        lambda c: (
+            st.lists(c)
+            | st.dictionaries(texts | st.sampled_from(["Records", "Message", "Type", "source", "detail"]), c)
+        ),
+    )
+)
+def test_whatever_json_comes_it_is_read_or_unreadable(content: Any) -> None:
+    with contextlib.suppress(UnreadableMessageError):
+        assert isinstance(read_message(json.dumps(content)), list)
+
+
+def event(name: str, sequencer: str = "01", size: int = 5, bucket: str = "bucket") -> UploadEvent:
+    return UploadEvent(bucket, f"team/uploads/{name}", size, f"etag-{sequencer}", sequencer, "t")
+
+
+def read(*events: UploadEvent, known: tuple[str, ...] = ()) -> Any:
+    return read_events(events, known, bucket="bucket", prefix="team", pipelines=["orders"])
+
+
+def test_a_table_and_its_options_are_one_arrival_named_by_the_newest_event() -> None:
+    table, options, again = (
+        event("orders/a.csv", "0A"),
+        event("orders/a.csv.options.yaml", "09"),
+        event("orders/a.csv", "0B"),
+    )
+    (arrival,) = read(again, table, options).arrivals
+    assert (arrival.key, arrival.options_only) == ("uploads/orders/a.csv", False)
+    assert arrival.run_key == "orders/a.csv@etag-0B@0B"
+    (arrival,) = read(table, event("orders/a.csv.options.yaml", "0C")).arrivals
+    assert (arrival.run_key, arrival.options_only) == ("orders/a.csv@etag-0C@0C", False)
+    (arrival,) = read(options).arrivals
+    assert (arrival.key, arrival.options_only) == ("uploads/orders/a.csv", True)
+
+
+def test_sequencers_of_unequal_length_are_filled_up_on_the_right() -> None:
+    (arrival,) = read(event("orders/a.csv", "0055AED6DCD90281E5"), event("orders/a.csv", "0055AED6DCD9")).arrivals
+    assert arrival.event.sequencer == "0055AED6DCD90281E5"
+
+
+def test_an_event_that_comes_twice_leads_to_one_arrival() -> None:
+    first = read(event("orders/a.csv"), event("orders/a.csv"))
+    assert len(first.arrivals) == 1
+    assert read(event("orders/a.csv"), known=first.known).arrivals == []
+    assert len(read(event("orders/a.csv", "02"), known=first.known).arrivals) == 1
+
+
+def test_other_buckets_and_our_own_tables_are_passed_over_in_silence_and_strays_are_named() -> None:
+    lake = UploadEvent("bucket", "team/lake/orders/upload/a/1.parquet", 5, "e", "01", "t")
+    found = read(event("orders/a.csv", bucket="other"), lake, event("orders/.hidden"), event("orders/"))
+    assert (found.arrivals, found.passed_over) == ([], [])
+    found = read(event("orders/sub/a.csv"), event("nonsense/a.csv", "02"), event("orders/e.csv", "03", size=0))
+    assert found.arrivals == []
+    assert found.passed_over == [
+        "team/uploads/orders/sub/a.csv is not in the landing folder of a pipeline.",
+        "team/uploads/nonsense/a.csv is not in the landing folder of a pipeline.",
+        "e.csv is empty.",
+    ]
+
+
+def test_only_the_last_events_are_remembered() -> None:
+    found = read(*(event(f"orders/{n}.csv", f"{n:04x}") for n in range(REMEMBERED + 10)))
+    assert len(found.arrivals) == REMEMBERED + 10
+    assert len(found.known) == REMEMBERED
+    assert read(event("orders/509.csv", "01fd"), known=found.known).arrivals == []
+
+
+def test_both_modes_keep_what_the_other_has_written_into_the_cursor() -> None:
+    positions, progress = {"orders": Position(5, frozenset({"a"}), 3)}, Progress(("receipt",), ("digest",))
+    cursor = write_progress(write_cursor(positions), progress)
+    assert (read_cursor(cursor), read_progress(cursor)) == (positions, progress)
+    cursor = write_cursor({"orders": Position(9)}, cursor)
+    assert (read_cursor(cursor)["orders"].at_ns, read_progress(cursor)) == (9, progress)
+
+
+@pytest.mark.parametrize("text", [None, "", "garbage", "[]", '{"queue": 1}'])
+def test_a_cursor_that_is_not_ours_holds_no_progress(text: str | None) -> None:
+    assert read_progress(text) == Progress()

@@ -1,0 +1,223 @@
+"""`uploads_sensor` in queue mode, over a real SQS protocol and S3."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import dagster as dg
+import pytest
+from aws_double.client import REGION, AwsDouble
+from dagster._core.definitions.run_request import SkipReason
+from s3_events import bridged, by_sns, direct
+
+from optiflow_dagster.definitions import build_definitions
+from resources.adapters import Adapters
+from resources.settings import load_settings
+from resources.storage import S3Storage
+from resources.upload_events import UploadEvent
+
+BUCKET = "optiflow-queue-test"
+
+
+class Queue:
+    """The sensor over a queue and a bucket, ticked like the daemon does it."""
+
+    def __init__(self, home: Path) -> None:
+        s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.url = self.sqs.create_queue(QueueName="uploads")["QueueUrl"]
+        settings = load_settings(
+            home=home,
+            env="aws",
+            storage=f"s3://{BUCKET}/team",
+            sagemaker_role_arn="arn:aws:iam::123456789012:role/r",
+            upload_queue_url=self.url,
+        )
+        storage = Adapters.of(settings).storage
+        assert isinstance(storage, S3Storage)
+        self.storage = storage
+        self.repository = build_definitions(settings).get_repository_def()
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.cursor: str | None = None
+
+    def put(self, name: str, sequencer: str = "01", data: bytes = b"a\n1\n") -> UploadEvent:
+        """Write an object and return the event that S3 makes of it."""
+        self.storage.write_bytes(f"uploads/{name}", data)
+        found = self.storage.stat(f"uploads/{name}")
+        assert found is not None
+        return UploadEvent(BUCKET, f"team/uploads/{name}", found.size, found.etag, sequencer, "t")
+
+    def send(self, *bodies: str | dict[str, Any]) -> None:
+        for body in bodies:
+            text = body if isinstance(body, str) else json.dumps(body)
+            self.sqs.send_message(QueueUrl=self.url, MessageBody=text)
+
+    def tick(self, keep: bool = True) -> dg.SensorResult | SkipReason:
+        """One tick; without `keep` Dagster died before it recorded anything."""
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.repository,
+            resources={"storage": self.storage},
+        )
+        result: Any = self.repository.get_sensor_def("uploads_sensor")(context)
+        if keep and isinstance(result, dg.SensorResult):
+            self.cursor = result.cursor
+        return result
+
+    def requests(self, keep: bool = True) -> list[tuple[str, str]]:
+        result = self.tick(keep)
+        assert isinstance(result, dg.SensorResult), result
+        return sorted((str(r.partition_key), str(r.run_key)) for r in result.run_requests or [])
+
+    def said(self) -> str:
+        result = self.tick()
+        if isinstance(result, SkipReason):
+            return str(result.skip_message)
+        assert not result.run_requests
+        assert result.skip_reason is not None
+        return str(result.skip_reason.skip_message)
+
+    def left(self) -> int:
+        """Messages that were not deleted, seen or not."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        found = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    def show_again(self) -> None:
+        """As if the time were over for which received messages are hidden."""
+        from optiflow_dagster.sensors.upload_events_decision import read_progress
+
+        for receipt in read_progress(self.cursor).receipts:
+            self.sqs.change_message_visibility(QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=0)
+
+
+@pytest.fixture
+def queue(aws: AwsDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    made = Queue(tmp_path)
+    with made.instance:
+        yield made
+
+
+def test_a_message_becomes_a_request_and_is_deleted_by_the_next_tick(queue: Queue) -> None:
+    queue.send(direct(queue.put("orders/My Shop+ü.csv")))
+    result = queue.tick()
+    assert isinstance(result, dg.SensorResult)
+    (request,) = result.run_requests or []
+    assert (request.job_name, request.partition_key) == ("orders_training_job", "my-shop-u")
+    (added,) = result.dynamic_partitions_requests or []
+    assert added.partition_keys == ["my-shop-u"]
+    assert queue.left() == 1
+    assert queue.said() == "No new upload in the queue."
+    assert queue.left() == 0
+
+
+@pytest.mark.parametrize("form", [direct, bridged, lambda e: by_sns(direct(e)), lambda e: by_sns(bridged(e))])
+def test_events_come_by_every_way_that_aws_has(queue: Queue, form: Any) -> None:
+    queue.send(form(queue.put("orders/a.csv")))
+    assert [dataset for dataset, _ in queue.requests()] == ["a"]
+
+
+def test_if_dagster_dies_before_it_has_recorded_the_requests_they_come_again_with_the_same_run_key(
+    queue: Queue,
+) -> None:
+    queue.send(direct(queue.put("orders/a.csv")))
+    result = queue.tick(keep=False)
+    assert isinstance(result, dg.SensorResult)
+    lost = [(str(r.partition_key), str(r.run_key)) for r in result.run_requests or []]
+    died_with, queue.cursor = queue.cursor, result.cursor
+    queue.show_again()
+    queue.cursor = died_with
+    assert queue.requests() == lost
+    queue.said()
+    assert queue.left() == 0
+
+
+def test_a_message_that_comes_twice_is_requested_once(queue: Queue) -> None:
+    message = direct(queue.put("orders/a.csv"))
+    queue.send(message, message)
+    assert len(queue.requests()) == 1
+    queue.send(message)
+    assert queue.said() == "No new upload in the queue."
+    queue.said()
+    assert queue.left() == 0
+
+
+def test_messages_that_are_not_from_s3_are_kept_and_named_once_and_stop_no_other(queue: Queue) -> None:
+    queue.send("not JSON", '{"hello": 1}', direct(queue.put("orders/a.csv")))
+    assert [dataset for dataset, _ in queue.requests()] == ["a"]
+    kept = sorted(queue.storage.read_bytes(item.key) for item in queue.storage.list("lake/unreadable-messages"))
+    assert kept == [b"not JSON", b'{"hello": 1}']
+    assert queue.said() == "No new upload in the queue."
+    assert queue.left() == 0
+    queue.send("again")
+    said = queue.said()
+    assert said.startswith("A message of the upload queue cannot be read: not JSON")
+    assert f"s3://{BUCKET}/team/lake/unreadable-messages/" in said
+
+
+def test_the_event_that_s3_sends_as_a_test_is_deleted(queue: Queue) -> None:
+    queue.send({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET})
+    assert queue.said() == "No new upload in the queue."
+    queue.said()
+    assert queue.left() == 0
+
+
+def test_options_alone_run_a_table_that_is_there_and_wait_for_one_that_is_not(queue: Queue) -> None:
+    queue.send(direct(queue.put("orders/late.csv.options.yaml")))
+    assert queue.said() == "No new upload in the queue."
+    queue.send(direct(queue.put("orders/late.csv", "02")))
+    assert [dataset for dataset, _ in queue.requests()] == ["late"]
+    queue.send(direct(queue.put("orders/late.csv.options.yaml", "03")))
+    assert [dataset for dataset, _ in queue.requests()] == ["late"]
+
+
+def test_a_name_that_cannot_be_a_dataset_is_named_and_stops_no_other(queue: Queue) -> None:
+    queue.send(direct(queue.put("orders/売上.csv")))
+    assert "売上.csv" in queue.said()
+    queue.send(direct(queue.put("orders/a.csv"), queue.put("orders/notes.pdf")))
+    assert [dataset for dataset, _ in queue.requests()] == ["a"]
+
+
+def test_a_tick_takes_a_bounded_number_and_the_next_ones_the_rest(queue: Queue, aws: AwsDouble) -> None:
+    events = [queue.put("orders/a.csv", f"{n:02x}") for n in range(130)]
+    for start in range(0, 130, 10):
+        entries = [{"Id": str(n), "MessageBody": json.dumps(direct(events[start + n]))} for n in range(10)]
+        queue.sqs.send_message_batch(QueueUrl=queue.url, Entries=entries)
+    aws.clear_requests()
+    assert len(queue.requests()) == 1
+    assert len(aws.requests("sqs:ReceiveMessage")) == 10
+    assert len(queue.requests()) == 1
+    queue.said()
+    assert queue.left() == 0
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "words"),
+    [
+        ("sqs:ReceiveMessage", "ServiceUnavailable", "just now"),
+        ("sqs:ReceiveMessage", "AccessDenied", "access is denied"),
+        ("sqs:DeleteMessageBatch", "ThrottlingException", "just now"),
+        ("s3:PutObject", "SlowDown", "just now"),
+    ],
+)
+def test_a_fault_skips_the_tick_and_nothing_is_lost_or_doubled(
+    queue: Queue, aws: AwsDouble, operation: str, code: str, words: str
+) -> None:
+    queue.send(direct(queue.put("orders/a.csv")), "not JSON")
+    if operation == "sqs:DeleteMessageBatch":
+        assert len(queue.requests()) == 1
+    cursor = queue.cursor
+    aws.add_fault(operation, code, status=503, times=None)
+    said = queue.said()
+    assert said.startswith("Cannot read the upload queue: ")
+    assert words in said
+    assert (queue.cursor, queue.left()) == (cursor, 2)
+
+
+def test_a_queue_that_does_not_exist_names_the_variable(queue: Queue) -> None:
+    queue.sqs.delete_queue(QueueUrl=queue.url)
+    assert "Mend OPTIFLOW_UPLOAD_QUEUE_URL" in queue.said()
