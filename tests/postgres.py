@@ -1,8 +1,7 @@
 """A real PostgreSQL for tests: on 127.0.0.1, in a folder of its own, gone with the process that started it.
 
-What belongs here: the server and its two fixtures; a test file has them with `pytest_plugins = ["postgres"]`, and
-imports this module for type checking only, so that pytest is the first to load it. What does not: anything about the
-catalog or Dagster.
+What belongs here: the server and its two fixtures, which `conftest` hands to every test. What does not: anything about
+the catalog or Dagster.
 """
 
 import importlib.util

@@ -46,10 +46,10 @@ class Said:
 class Project:
     """A folder with `dagster.yaml`, its landing folder, its lake, and an instance of Dagster in memory."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **settings: object) -> None:
         self.home = home
         shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
-        self.settings = load_settings(home=home, upload_settle_seconds=0)
+        self.settings = load_settings(**{"home": home, "upload_settle_seconds": 0, **settings})
         self.adapters = Adapters.of(self.settings)
         self.definitions = build_definitions(self.settings)
         self.instance = dg.DagsterInstance.ephemeral()

@@ -17,7 +17,6 @@ import polars as pl
 import pytest
 import xgboost
 from aws_double.client import REGION, AwsDouble
-from aws_double.fixtures import aws, aws_double  # noqa: F401
 
 BUCKET = "lake"
 IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.0-5"
@@ -29,7 +28,7 @@ SLEEPER = "import time; print('asleep', flush=True); time.sleep(600)"
 
 
 @pytest.fixture
-def s3(aws: AwsDouble) -> Any:  # noqa: F811
+def s3(aws: AwsDouble) -> Any:
     """A client, with the bucket made."""
     client = boto3.client("s3", config=ONCE)
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -152,7 +151,7 @@ def refused(code: str, text: str | None = None) -> Any:
     assert caught.value.response["Error"]["Code"] == code
 
 
-def test_a_training_job_trains_a_model_that_a_transform_job_scores_with(aws: AwsDouble, s3: Any, sagemaker: Any, tmp_path: Path) -> None:  # noqa: F811  # fmt: skip
+def test_a_training_job_trains_a_model_that_a_transform_job_scores_with(aws: AwsDouble, s3: Any, sagemaker: Any, tmp_path: Path) -> None:  # fmt: skip
     frame = put_table(s3)
     sagemaker.create_training_job(**training("orders-a", Tags=[{"Key": "pipeline", "Value": "orders"}]))
     job = ended(lambda: sagemaker.describe_training_job(TrainingJobName="orders-a"))
@@ -272,7 +271,7 @@ def test_a_job_beyond_its_time_is_stopped(sagemaker: Any) -> None:
     ended(lambda: sagemaker.describe_processing_job(ProcessingJobName="long"), "Stopped")
 
 
-def test_two_jobs_run_at_once_and_the_third_waits(aws: AwsDouble, sagemaker: Any) -> None:  # noqa: F811
+def test_two_jobs_run_at_once_and_the_third_waits(aws: AwsDouble, sagemaker: Any) -> None:
     aws.hold_jobs()
     for name in ("one", "two", "three"):
         sagemaker.create_processing_job(**processing(name, "print('done')"))
@@ -289,7 +288,7 @@ def test_two_jobs_run_at_once_and_the_third_waits(aws: AwsDouble, sagemaker: Any
 
 
 @pytest.mark.parametrize("kind", ["training", "processing"])
-def test_a_used_name_is_refused(aws: AwsDouble, sagemaker: Any, kind: str) -> None:  # noqa: F811
+def test_a_used_name_is_refused(aws: AwsDouble, sagemaker: Any, kind: str) -> None:
     aws.hold_jobs()
     create = {
         "training": lambda: sagemaker.create_training_job(**training("same")),
@@ -300,7 +299,7 @@ def test_a_used_name_is_refused(aws: AwsDouble, sagemaker: Any, kind: str) -> No
         create()
 
 
-def test_lists_are_paged_filtered_and_sorted(aws: AwsDouble, sagemaker: Any) -> None:  # noqa: F811
+def test_lists_are_paged_filtered_and_sorted(aws: AwsDouble, sagemaker: Any) -> None:
     names = aws.seed_training_jobs(250)
     aws.seed_training_jobs(3, prefix="old", status="Completed")
     pages = list(sagemaker.get_paginator("list_training_jobs").paginate(StatusEquals="InProgress", MaxResults=100))
@@ -316,14 +315,14 @@ def test_lists_are_paged_filtered_and_sorted(aws: AwsDouble, sagemaker: Any) -> 
         sagemaker.list_training_jobs(NextToken="nonsense")
 
 
-def test_a_job_can_vanish(aws: AwsDouble, sagemaker: Any) -> None:  # noqa: F811
+def test_a_job_can_vanish(aws: AwsDouble, sagemaker: Any) -> None:
     aws.seed_training_jobs(1, prefix="gone")
     assert aws.vanish("gone-00000") == 1
     with refused("ValidationException", "Requested resource not found"):
         sagemaker.describe_training_job(TrainingJobName="gone-00000")
 
 
-def test_a_fault_fires_the_given_number_of_times(aws: AwsDouble, sagemaker: Any) -> None:  # noqa: F811
+def test_a_fault_fires_the_given_number_of_times(aws: AwsDouble, sagemaker: Any) -> None:
     aws.hold_jobs()
     aws.add_fault("sagemaker:CreateTrainingJob", "ThrottlingException", message="Rate exceeded", times=2)
     for _ in range(2):
@@ -333,7 +332,7 @@ def test_a_fault_fires_the_given_number_of_times(aws: AwsDouble, sagemaker: Any)
     assert [call["status"] for call in aws.requests("sagemaker:CreateTrainingJob")] == [400, 400, 200]
 
 
-def test_an_answer_lost_after_the_work_leaves_the_work_done(aws: AwsDouble, sagemaker: Any) -> None:  # noqa: F811
+def test_an_answer_lost_after_the_work_leaves_the_work_done(aws: AwsDouble, sagemaker: Any) -> None:
     aws.hold_jobs()
     aws.add_fault("sagemaker:CreateTrainingJob", after=True, drop=True)
     with pytest.raises(botocore.exceptions.HTTPClientError):
@@ -342,7 +341,7 @@ def test_an_answer_lost_after_the_work_leaves_the_work_done(aws: AwsDouble, sage
     assert [call["status"] for call in aws.requests("sagemaker:CreateTrainingJob")] == [0]
 
 
-def test_faults_of_s3_come_for_matching_keys_only(aws: AwsDouble, s3: Any) -> None:  # noqa: F811
+def test_faults_of_s3_come_for_matching_keys_only(aws: AwsDouble, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key="b/x", Body=b"fine")
     aws.add_fault("s3:*Object", "SlowDown", status=503, key_pattern="a/*", times=None)
     aws.add_fault("s3:GetObject", "ExpiredToken", key_pattern="b/*")
@@ -355,7 +354,7 @@ def test_faults_of_s3_come_for_matching_keys_only(aws: AwsDouble, s3: Any) -> No
         s3.head_object(Bucket=BUCKET, Key="a/x")
 
 
-def test_faults_of_jobs_come_by_name(aws: AwsDouble, s3: Any, sagemaker: Any) -> None:  # noqa: F811
+def test_faults_of_jobs_come_by_name(aws: AwsDouble, s3: Any, sagemaker: Any) -> None:
     put_table(s3)
     aws.add_job_fault("orders-*", "CapacityError: Unable to provision requested ML compute capacity.")
     aws.add_job_fault("ghost", vanish=True)
@@ -368,7 +367,7 @@ def test_faults_of_jobs_come_by_name(aws: AwsDouble, s3: Any, sagemaker: Any) ->
         assert time.monotonic() < deadline
 
 
-def test_requests_are_resolved_whoever_sends_them(aws: AwsDouble, s3: Any, sagemaker: Any) -> None:  # noqa: F811
+def test_requests_are_resolved_whoever_sends_them(aws: AwsDouble, s3: Any, sagemaker: Any) -> None:
     aws.clear_requests()
     table().write_parquet("s3://lake/train/by-polars.parquet")
     assert pl.scan_parquet("s3://lake/train/*.parquet").collect().height == 300
@@ -390,7 +389,7 @@ def test_requests_are_resolved_whoever_sends_them(aws: AwsDouble, s3: Any, sagem
     assert not [call for call in calls if call["invalid"]]
 
 
-def test_what_botocores_model_refuses_is_refused_here(aws: AwsDouble, s3: Any) -> None:  # noqa: F811
+def test_what_botocores_model_refuses_is_refused_here(aws: AwsDouble, s3: Any) -> None:
     unchecked = botocore.config.Config(parameter_validation=False, retries={"max_attempts": 0})
     sagemaker = boto3.client("sagemaker", config=unchecked)
     unnamed = training("x")
@@ -416,7 +415,7 @@ def test_a_range_of_an_object_is_read_as_it_is(s3: Any) -> None:
         read("10-")
 
 
-def test_lists_of_objects_are_paged_and_grouped_like_s3s(aws: AwsDouble, s3: Any) -> None:  # noqa: F811
+def test_lists_of_objects_are_paged_and_grouped_like_s3s(aws: AwsDouble, s3: Any) -> None:
     names = [f"{folder}/{number} +ü&.csv" for folder in ("a", "b", "b c", "d") for number in range(30)]
     aws.seed_objects(BUCKET, [*names, "top"], "four")
 

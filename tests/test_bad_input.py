@@ -26,7 +26,7 @@ from resources.fred_http import ATTEMPTS, Timing
 from resources.jobs.contract import JobState
 from resources.landing import pair_files
 from resources.settings import load_settings
-from resources.storage import Storage
+from resources.storage import FileStorage
 
 KEY = "0123456789abcdef0123456789abcdef"  # pragma: allowlist secret
 LONG_NAME = "Bestellungen für März, Süd & Nord … " + "x" * 160 + ".csv"
@@ -171,7 +171,7 @@ def test_a_growing_file_is_not_taken_until_it_is_left_alone(project):
 
 
 def test_a_file_that_is_written_to_while_it_is_read_is_not_used(project):
-    class Growing(Storage):
+    class Growing(FileStorage):
         @contextmanager
         def local_copy(self, key: str) -> Iterator[Path]:
             yield self.path(key)

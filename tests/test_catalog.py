@@ -21,8 +21,6 @@ from resources.catalog.store import CatalogStore, open_store
 from resources.catalog.tables import metadata
 from resources.jobs.contract import JobKind, JobState, JobStatus
 
-pytest_plugins = ["postgres"]
-
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 

@@ -3,8 +3,6 @@
 What needs an ECS task around it, launching one, is not run here; the launcher itself is made.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -12,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import dagster as dg
@@ -25,14 +22,11 @@ from dagster._core.launcher.base import RunLauncher
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 from moto.server import ThreadedMotoServer
 
-from optiflow_dagster.cli.commands import Commands
 from resources.catalog import Catalog, schema
 from resources.catalog.database import make_engine
-
-pytest_plugins = ["postgres"]
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "deploy" / "dagster-aws.yaml"
@@ -115,9 +109,14 @@ def test_every_variable_of_the_file_is_explained_at_its_top(variables: dict[str,
 @pytest.mark.parametrize("name", ["DAGSTER_PG_HOST", "DAGSTER_PG_PASSWORD", "DAGSTER_LOGS_BUCKET"])
 def test_a_missing_variable_is_named(name: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(name)
-    with pytest.raises(Exception, match=name), dg.DagsterInstance.get() as instance:  # noqa: B017, PT011
+    with pytest.raises(dg.DagsterInvalidConfigError, match=name):
+        use_all_parts()
+
+
+def use_all_parts() -> None:
+    with dg.DagsterInstance.get() as instance:
         instance.get_runs_count()
-        _ = instance.compute_log_manager
+        assert instance.compute_log_manager is not None
 
 
 def test_runs_are_retried_and_kept_apart_as_on_a_laptop() -> None:
@@ -130,7 +129,9 @@ def test_runs_are_retried_and_kept_apart_as_on_a_laptop() -> None:
 
 
 def test_the_instance_is_made_of_the_parts_that_the_file_names(instance: dg.DagsterInstance) -> None:
-    assert isinstance(instance._storage, DagsterPostgresStorage)
+    assert isinstance(instance.run_storage, PostgresRunStorage)
+    assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
+    assert isinstance(instance.schedule_storage, PostgresScheduleStorage)
     assert isinstance(instance.compute_log_manager, S3ComputeLogManager)
     coordinator = instance.run_coordinator
     assert isinstance(coordinator, QueuedRunCoordinator)
@@ -141,11 +142,7 @@ def test_the_instance_is_made_of_the_parts_that_the_file_names(instance: dg.Dags
     assert instance.run_monitoring_enabled
     assert instance.run_retries_enabled
     assert instance.run_retries_max_retries == 3
-    assert (
-        not instance.run_retries_enabled_on_asset_or_op_failure
-        if hasattr(instance, "run_retries_enabled_on_asset_or_op_failure")
-        else True
-    )
+    assert instance.get_settings("run_retries")["retry_on_asset_or_op_failure"] is False
     assert not instance.telemetry_enabled
 
 
@@ -184,6 +181,8 @@ def test_processes_that_start_at_once_on_an_empty_database_all_store_their_runs_
 def test_the_catalog_may_share_the_database_with_dagsters_storage(
     instance: dg.DagsterInstance, postgres_url: str
 ) -> None:
+    # PostgreSQL looks into a schema that is named like the user before all others.
+    assert sa.make_url(postgres_url).username == "optiflow"
     assert instance.get_runs_count() == 0
     assert schema.upgrade(make_engine(postgres_url)) is None
     assert Catalog(url=postgres_url).open().jobs() == []

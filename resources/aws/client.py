@@ -56,7 +56,7 @@ def _make(service: str) -> Any:
         # boto3 itself knows only AWS_DEFAULT_REGION; AWS_REGION is what containers on ECS and Lambda are given.
         session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         # Some services have an address without a region; polars and SageMaker have not.
-        if session.region_name is None:
+        if not session.region_name:
             raise UserError("No AWS region is set: set AWS_REGION, for example to eu-central-1.")
         return session.client(service, config=config)
     except ProfileNotFound as error:

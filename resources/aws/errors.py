@@ -69,12 +69,17 @@ def aws_errors(what: str) -> Iterator[None]:
         UserError: the user can mend it; names the variable or the permission.
         TransientError: it may pass by itself.
     """
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except (ClientError, BotoCoreError) as error:
         raise told(error, what) from error
+    except Boto3Error as error:
+        # upload_file raises an error of its own, without a cause, in place of S3's answer.
+        answer = error.__context__
+        raise told(answer if isinstance(answer, ClientError) else error, what) from error
 
 
 def told(error: Exception, what: str) -> OptiflowError | FileNotFoundError:
@@ -88,8 +93,9 @@ def told(error: Exception, what: str) -> OptiflowError | FileNotFoundError:
 
 def told_of_object_store(error: Exception, what: str) -> OptiflowError | FileNotFoundError | None:
     """The same for an error of polars' object store, which quotes S3's answer; None for an error of another kind."""
-    text = str(error)
-    if not text.startswith("object-store error"):
+    # The Parquet writer puts words of its own before it where an object goes in parts.
+    _, found_one, text = str(error).partition("object-store error:")
+    if not found_one:
         return None
     code = re.search(r"<Code>(\w+)</Code>", text)
     message = re.search(r"<Message>([^<]*)</Message>", text)
@@ -98,7 +104,7 @@ def told_of_object_store(error: Exception, what: str) -> OptiflowError | FileNot
         operation = "PutObject" if re.search(r"performing (PUT|POST)", text) else "GetObject"
         found = code[1] if code else status[1] if status else ""
         return _answered(found, message[1].strip() if message else "", operation, what)
-    reason = text.removeprefix("object-store error:").strip().splitlines()[0][:300]
+    reason = text.strip().splitlines()[0][:300]
     return TransientError(
         f"Cannot {what} just now: {reason}. AWS_REGION and AWS_ENDPOINT_URL say where it is looked for."
     )

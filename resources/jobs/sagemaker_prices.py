@@ -1,8 +1,8 @@
 """What an hour of a SageMaker machine costs, to estimate what a job has cost.
 
-An estimate, not a bill: the on-demand list prices of us-east-1 as of 2025-06, for training, processing and batch
-transform alike. Other regions cost up to half more; savings plans, free tier, disks and transfer are left out. A machine
-whose price is not known for sure is not in the table. Source: "Amazon SageMaker AI pricing".
+An estimate, not a bill: on-demand prices of us-east-1, noted down by hand and not asked of AWS, for training, processing
+and batch transform alike. Other regions cost up to half more; savings plans, free tier, disks and transfer are left out.
+A machine that is not in the table has no estimate. To compare with: "Amazon SageMaker AI pricing".
 """
 
 US_EAST_1_DOLLARS_AN_HOUR = {

@@ -56,10 +56,10 @@ class Application:
         fault = self._faults.for_call(call)
         try:
             if fault and not fault.after:
-                fault.strike()
+                fault.strike(call)
             answer = self._carry_out(call, environ, body)
             if fault and fault.after:
-                fault.strike()
+                fault.strike(call)
         except AwsError as error:
             return error_answer(call, error)
         return answer

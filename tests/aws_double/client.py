@@ -97,9 +97,11 @@ class AwsDouble:
         skip: int = 0,
         key_pattern: str | None = None,
         parameters: Mapping[str, str] | None = None,
+        about: str = "",
         after: bool = False,
         drop: bool = False,
         delay: float = 0.0,
+        hold: bool = False,
     ) -> None:
         """Let calls go wrong; `faults.Fault` says what each argument means."""
         given = {name: value for name, value in locals().items() if name != "self"}
@@ -122,6 +124,14 @@ class AwsDouble:
     def clear_faults(self) -> None:
         """Forget all faults."""
         self._call("clear_faults")
+
+    def held_calls(self) -> list[tuple[str, str]]:
+        """The calls that a fault holds: what the fault is about, and the call's name."""
+        return [(about, name) for about, name in self._call("held_calls")]
+
+    def release_calls(self, about: str) -> None:
+        """Forget the faults about this that hold calls, and let those go on."""
+        self._call("release_calls", about=about)
 
     def requests(self, operation: str | None = None) -> list[dict[str, Any]]:
         """Every AWS call since the reset, or those of one operation such as `sagemaker:CreateTrainingJob`.

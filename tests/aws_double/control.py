@@ -56,6 +56,14 @@ class Control:
         """Forget all faults."""
         self._faults.clear()
 
+    def do_held_calls(self) -> list[tuple[str, str]]:
+        """The calls that wait."""
+        return self._faults.held()
+
+    def do_release_calls(self, about: str) -> None:
+        """Let held calls go on."""
+        self._faults.release(about)
+
     def do_requests(self) -> list[dict[str, Any]]:
         """The log of calls."""
         return self._application.requests()

@@ -9,7 +9,7 @@ from aws_double.answers import AwsError, DropConnection
 from aws_double.calls import Call
 
 
-@dataclass
+@dataclass(eq=False)
 class Fault:
     """Something that goes wrong with the calls that match.
 
@@ -22,9 +22,11 @@ class Fault:
         skip: How many matching calls go well before.
         key_pattern: Pattern of S3 keys.
         parameters: Patterns of top-level parameters, by name.
+        about: Text that the key or a parameter holds, such as a dataset's id.
         after: The call is carried out, and its answer is lost.
         drop: The connection is closed without an answer.
         delay: Seconds to wait before.
+        hold: The call waits until `FaultScript.release`.
     """
 
     operation: str
@@ -35,28 +37,37 @@ class Fault:
     skip: int = 0
     key_pattern: str | None = None
     parameters: dict[str, str] = field(default_factory=dict)
+    about: str = ""
     after: bool = False
     drop: bool = False
     delay: float = 0.0
+    hold: bool = False
+    held: str = field(default="", init=False)
+    released: threading.Event = field(default_factory=threading.Event, init=False)
 
     def matches(self, call: Call) -> bool:
         """Whether the call is one that goes wrong."""
         return (
             fnmatchcase(call.name, self.operation)
+            and (not self.about or any(self.about in str(text) for text in (call.key, *call.parameters.values())))
             and (
                 self.key_pattern is None or fnmatchcase(call.key or call.parameters.get("prefix", ""), self.key_pattern)
             )
             and all(fnmatchcase(str(call.parameters.get(name, "")), text) for name, text in self.parameters.items())
         )
 
-    def strike(self) -> None:
-        """Do what the fault does.
+    def strike(self, call: Call) -> None:
+        """Do what the fault does to the call.
 
         Raises:
             AwsError: the fault has a code.
             DropConnection: the fault closes the connection.
         """
         time.sleep(self.delay)
+        if self.hold:
+            self.held = call.name
+            self.released.wait()
+            self.held = ""
         if self.drop:
             raise DropConnection
         if self.code:
@@ -95,9 +106,24 @@ class FaultScript:
             else:
                 self._job_faults.append(fault)
 
-    def clear(self) -> None:
-        """Forget all faults."""
+    def held(self) -> list[tuple[str, str]]:
+        """The calls that wait: what their fault is about, and their names."""
         with self._lock:
+            return [(fault.about, fault.held) for fault in self._faults if fault.held]
+
+    def release(self, about: str) -> None:
+        """Forget the faults about this that hold calls, and let those go on."""
+        with self._lock:
+            over = [fault for fault in self._faults if fault.hold and fault.about == about]
+            self._faults = [fault for fault in self._faults if fault not in over]
+        for fault in over:
+            fault.released.set()
+
+    def clear(self) -> None:
+        """Forget all faults, and let held calls go on."""
+        with self._lock:
+            for fault in self._faults:
+                fault.released.set()
             self._faults.clear()
             self._job_faults.clear()
 
