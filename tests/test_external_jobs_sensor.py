@@ -241,23 +241,60 @@ def test_a_failed_job_turns_its_model_red_and_is_not_followed_up_again(tick: Tic
     assert tick.said() == "No job is running."
 
 
-def test_a_running_job_is_waited_for_and_its_state_kept(tick: Ticks, tmp_path: Path) -> None:
+@pytest.fixture
+def long(tick: Ticks, tmp_path: Path) -> Iterator[LocalJobs]:
+    """A place of its own where the job `long` runs on and on."""
     tick.jobs = LocalJobs(root=str(tmp_path / "jobs"))
-    endless = {"num_round": "1000000", "nthread": "1", "max_depth": "1"}
-    train = {"train": Channel(Path(tick.jobs.root, "../train.parquet").resolve().as_uri())}
+    endless = {"num_round": "10000000", "nthread": "1", "max_depth": "1"}
+    train = {"train": Channel((tmp_path / "train.parquet").as_uri())}
     pl.DataFrame({"y": [1.0, 2.0] * 9, "x": [1.0, 2.0] * 9}).write_parquet(tmp_path / "train.parquet")
     tick.jobs.submit(JobRequest("long", TRAINING, "xgboost", endless, train))
+    yield tick.jobs
+    tick.jobs.stop("long", TRAINING)
+    tick.jobs.wait("long", TRAINING)
+
+
+def test_a_running_job_is_waited_for_and_its_state_kept(tick: Ticks, long: LocalJobs) -> None:
     tick.store.put_job(job("long"))
-    try:
-        assert tick.said() == "1 job(s) still running."
-        tick.jobs.stop("long", TRAINING)
-        assert tick.said() == "1 job(s) still running."
-        assert tick.known("long").status is JobStatus.STOPPING
-    finally:
-        tick.jobs.stop("long", TRAINING)
-        tick.jobs.wait("long", TRAINING)
+    assert tick.said() == "1 job(s) still running."
+    long.stop("long", TRAINING)
+    assert tick.said() == "1 job(s) still running."
+    assert tick.known("long").status is JobStatus.STOPPING
+    long.wait("long", TRAINING)
     assert [request.run_key for request in tick.requests()] == ["long/1"]
     assert tick.known("long").status is JobStatus.STOPPED
+
+
+@pytest.mark.parametrize("started_by", ["daemon", "cli"])
+def test_a_job_whose_run_was_canceled_is_stopped_unless_a_person_only_left_the_terminal(
+    tick: Ticks, long: LocalJobs, started_by: str
+) -> None:
+    tags = {"optiflow/started_by": started_by}
+    run = dg.DagsterRun(job_name="orders_job", status=dg.DagsterRunStatus.CANCELED, tags=tags)
+    tick.instance.add_run(run)
+    tick.store.put_job(job("long", run_id=run.run_id))
+    if started_by == "cli":
+        assert tick.said() == "1 job(s) still running."
+        return
+    assert not tick.requests()
+    assert long.wait("long", TRAINING).status is JobStatus.STOPPED
+    assert tick.said() == "No job is running."
+
+
+def test_a_job_that_failed_in_passing_is_submitted_again_under_another_run_key(tick: Ticks) -> None:
+    ended = NOW + timedelta(minutes=1)
+    failed = JobState("bad", TRAINING, JobStatus.FAILED, NOW, ended_at=ended, failure_reason="CapacityError: none")
+    tick.store.put_job(job("bad"))
+    tick.store.update_job(failed)
+    (request,) = tick.requests()
+    assert (request.job_name, request.run_key) == ("orders_training_job", "bad/1/again")
+    assert request.asset_selection == [dg.AssetKey(["orders", "training_job"])]
+    assert request.tags["optiflow/revision"] == DATASET.revision
+    for number in range(MAX_TRIES - 1):
+        tick.store.put_job(job(f"earlier-{number}", created_at=NOW - timedelta(minutes=9 - number)))
+        tick.store.update_job(replace(failed, name=f"earlier-{number}"))
+        tick.store.mark_followed_up([f"earlier-{number}"])
+    assert [request.run_key for request in tick.requests()] == ["bad/1"]
 
 
 def test_a_job_whose_run_still_works_or_will_be_retried_is_that_runs_business(tick: Ticks) -> None:
