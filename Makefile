@@ -11,7 +11,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
-.PHONY: help demo test dev bench lint format clean setup
+.PHONY: help demo test test-crash dev bench lint format clean setup
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -26,6 +26,9 @@ dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000
 
 test: .venv/dev .venv-image/ready ## Set up, then run every test
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+test-crash: .venv/dev ## Kill runs on the AWS double at 30 random points (some 20 minutes)
+	@OPTIFLOW_TEST_KILLS=30 $(BIN)/pytest tests/test_aws_crash.py
 
 lint: .venv/dev ## Formatting, lint rules, types, import contracts, secrets
 	@$(BIN)/ruff format --check $(CODE)

@@ -95,8 +95,8 @@ def await_job(context: dg.AssetExecutionContext, chain: Chain, kind: JobKind, jo
 
     Raises:
         UserError: no job was submitted for this revision.
-        JobFailedError: the job failed or was stopped; carries its reason and the end of its log. One that failed of
-            something that may pass is left to `external_jobs_sensor`, which has it done again after a while.
+        JobFailedError: the job is gone, failed or was stopped; carries its reason and the end of its log. One that
+            failed of something that may pass is left to `external_jobs_sensor`, which has it done again after a while.
     """
     record = chain.record(context, catalog)
     store = catalog.open()
@@ -106,7 +106,11 @@ def await_job(context: dg.AssetExecutionContext, chain: Chain, kind: JobKind, jo
         raise UserError(
             f"No {kind} job was submitted for {record.dataset!r}: materialize {chain.pipeline.name}/{asset}."
         )
-    state = jobs.wait(job.name, kind, on_progress=_log_progress(context))
+    try:
+        state = jobs.wait(job.name, kind, on_progress=_log_progress(context))
+    except JobFailedError:  # it is gone
+        store.mark_followed_up([job.name])
+        raise
     store.update_job(state)
     if state.status is not JobStatus.COMPLETED:
         if not state.may_pass or context.run.run_id != job.run_id:

@@ -28,6 +28,19 @@ FIGURES = {
         "uploads-tick": "uploads_sensor over 10,000 known files; peer: listing them",
         "uploads-tick-linear": "20,000 known files; peer: 5,000",
     },
+    "uploads_tick_s3": {
+        "uploads-tick-s3": "100,000 known objects and 100 new; peer: boto3 walks the same prefix",
+        "uploads-tick-dagster-aws": "the same; peer: get_objects of dagster-aws",
+        "uploads-tick-sqs": "100 messages, 100,000 objects in the bucket; peer: 100 objects in it",
+    },
+    "jobs_tick": {
+        "jobs-tick-calls": "external_jobs_sensor over 1,000 running jobs; peer: one describe a job",
+        "jobs-tick": "the same, its time",
+    },
+    "lake_s3": {
+        "lake-write-s3": "a table of 1 GB to S3; peer: polars alone to the same server",
+        "lake-read-s3": "all of it from S3; peer: polars alone",
+    },
 }
 """Module -> its figures, in order, and what they are. Heavy imports wait until a module's turn."""
 
@@ -37,7 +50,7 @@ def main(arguments: list[str]) -> int:
     chosen = _parser().parse_args(arguments)
     # No variable of the machine moves a figure, nor lets a benchmark write into a project of the user's.
     for name in list(os.environ):
-        if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_")):
+        if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_", "AWS_")):
             del os.environ[name]
     print(header(), flush=True)
     kept = True

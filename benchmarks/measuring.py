@@ -60,3 +60,10 @@ def in_turns(turns: int, **sides: Callable[[], T]) -> dict[str, list[T]]:
         for name, measure in sides.items():
             results[name].append(measure())
     return results
+
+
+def timed(function: Callable[[], T]) -> tuple[T, float]:
+    """What a call returns, and how many seconds it took."""
+    start = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - start

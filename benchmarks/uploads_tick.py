@@ -6,16 +6,14 @@ counts. The linear figure sets a folder of 20,000 files beside one of 5,000: fou
 
 import statistics
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 import dagster as dg
 
 from benchmarks.figure import Figure
-from benchmarks.measuring import in_turns
+from benchmarks.measuring import in_turns, timed
 from benchmarks.peers.walk_folder import walk
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, write_cursor
@@ -27,8 +25,6 @@ PIPELINE = "orders"
 FILES, FEW, MANY, TURNS = 10_000, 5_000, 20_000, 7
 QUICK_SHARE, QUICK_TURNS = 50, 3
 LIMIT_SECONDS, LINEAR_LIMIT = 1.0, 4 * 1.3
-
-T = TypeVar("T")
 
 
 class Watched:
@@ -59,14 +55,14 @@ class Watched:
 
     def tick_seconds(self, instance: dg.DagsterInstance) -> float:
         """How long a tick takes that has nothing to do."""
-        requests, seconds = _timed(partial(self.tick, instance))
+        requests, seconds = timed(partial(self.tick, instance))
         if requests:
             raise SystemExit(f"The sensor does not know {requests[0].run_key}.")
         return seconds
 
     def walk_seconds(self) -> float:
         """How long a bare look at every file takes."""
-        return _timed(partial(walk, self.folder))[1]
+        return timed(partial(walk, self.folder))[1]
 
 
 def figures(quick: bool) -> list[Figure]:
@@ -86,9 +82,3 @@ def figures(quick: bool) -> list[Figure]:
         Figure("uploads-tick", medians["usual"], medians["walk"], "s", "ours", LIMIT_SECONDS),
         Figure("uploads-tick-linear", medians["many"], medians["few"], "s", "ratio", LINEAR_LIMIT),
     ]
-
-
-def _timed(function: Callable[[], T]) -> tuple[T, float]:
-    start = time.perf_counter()
-    result = function()
-    return result, time.perf_counter() - start

@@ -23,23 +23,28 @@ POLL_SECONDS = 0.2
 T = TypeVar("T")
 
 
-class Project:
-    """A copy of what a checkout needs to run, and the Dagster processes that were started in it."""
+class DagsterDev:
+    """A folder with what a checkout needs to run, and the Dagster processes that were started in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
+        """Fill the folder; `variables` are set for all that is started in it."""
         self.folder = folder
+        self.variables = variables
         for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
             shutil.copyfile(ROOT / name, folder / name)
-        self.uploads = folder / ".optiflow" / "uploads" / "orders"
-        self.uploads.mkdir(parents=True)
-        self.adapters = Adapters.of(load_settings(home=folder))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """As a user's shell has it after the README's `export`."""
         bare = {k: v for k, v in os.environ.items() if not k.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_"))}
-        return bare | {"DAGSTER_HOME": str(self.folder), "PYTHONPATH": str(ROOT)}
+        return bare | {"DAGSTER_HOME": str(self.folder), "PYTHONPATH": str(ROOT)} | self.variables
+
+    @property
+    def group(self) -> int:
+        """The process group of all that `start` has started."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Start UI, daemon and code server in a process group of their own."""
@@ -59,9 +64,8 @@ class Project:
             self._process.wait()
             self._process = None
 
-    def dagster(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of Dagster's in the project's folder."""
-        command = [sys.executable, "-m", "dagster", *arguments]
+    def command(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder."""
         return subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=180, check=False
         )
@@ -74,6 +78,20 @@ class Project:
         options = {**samples.SAMPLE_OPTIONS, "hyperparameters": {"num_round": 40}}
         (staged / f"{name}.options.yaml").write_text(yaml.safe_dump(options))
         return staged / name
+
+
+class Project(DagsterDev):
+    """A laptop's project: landing folder, lake, catalog and jobs below `.optiflow`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.uploads = folder / ".optiflow" / "uploads" / "orders"
+        self.uploads.mkdir(parents=True)
+        self.adapters = Adapters.of(load_settings(home=folder))
+
+    def dagster(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of Dagster's in the project's folder."""
+        return self.command(sys.executable, "-m", "dagster", *arguments)
 
     def drop(self, *files: Path) -> None:
         """Move files into the landing folder, their options first."""
@@ -98,7 +116,7 @@ class Project:
         return pl.read_parquet(path)
 
 
-def wait_for(what: Callable[[], T], seconds: float, project: Project) -> T:
+def wait_for(what: Callable[[], T], seconds: float, project: DagsterDev) -> T:
     """What `what` returns once it is true.
 
     Raises:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 import pytest
 
@@ -71,7 +72,7 @@ class Postgres:
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database, which need not be there."""
-        return f"postgresql+psycopg://{USER}:p%40ss%2Fw%25rd@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self) -> str:
         """Make a new, empty database; returns its URL."""

@@ -13,13 +13,25 @@ import pytest
 import xgboost
 from dagster._core.execution.plan import compute_generator
 
-from benchmarks import chain_run, dagster_overhead, enrichment, imports, local_job, uploads_tick
+from benchmarks import (
+    chain_run,
+    dagster_overhead,
+    enrichment,
+    imports,
+    jobs_tick,
+    lake_s3,
+    local_job,
+    uploads_tick,
+    uploads_tick_s3,
+)
 from benchmarks.__main__ import FIGURES
+from benchmarks.aws_server import aws_server, make_bucket
 from benchmarks.enrichment_inputs import SERIES_IDS
 from benchmarks.figure import COLUMNS, Figure, header
-from benchmarks.peers import empty_chain
+from benchmarks.peers import empty_chain, list_bucket
 from optiflow.artifact import extract_model
 from optiflow.learners.xgboost import MODEL_FILE
+from resources.aws.client import client
 from resources.jobs.contract import JobKind
 from resources.jobs.local import LocalJobs
 from resources.lake import LakeIOManager
@@ -41,7 +53,7 @@ def test_every_figure_is_a_line_of_six_columns_and_a_miss_is_exit_code_1() -> No
     first, *lines = done.stdout.splitlines()
     assert cells(first) == list(COLUMNS)
     assert [cells(line)[0] for line in lines] == [name for figures in FIGURES.values() for name in figures], done.stderr
-    amount = r"\d+(\.\d+)?(e[+-]\d+)? (s|ms|GB|modules)"
+    amount = r"\d+(\.\d+)?(e[+-]\d+)? (s|ms|GB|modules|calls)"
     for line in lines:
         _, ours, peer, ratio, target, ok = cells(line)
         assert re.fullmatch(amount, ours)
@@ -120,6 +132,40 @@ def test_a_tick_sees_the_files_that_the_walk_sees_and_asks_for_the_new_one_alone
         assert uploads_tick.walk(watched.folder) == 40
         (watched.folder / "late.csv").write_text("order_date,quantity\n")
         assert [request.partition_key for request in watched.tick(instance)] == ["late"]
+
+
+def test_a_tick_over_a_bucket_and_both_of_its_peers_see_the_same_objects(tmp_path, instance) -> None:
+    with aws_server() as server:
+        watched = uploads_tick_s3.Watched(server, tmp_path, "listed", objects=1_030)
+        last = watched.know_all()
+        s3 = client("s3")
+        assert watched.tick(instance, move=False) == []
+        assert list_bucket.walk(s3, watched.bucket, watched.prefix) == 1_030
+        assert list_bucket.objects_since(s3, watched.bucket, watched.prefix, last) == 0
+        s3.put_object(Bucket=watched.bucket, Key=f"{watched.prefix}late.csv", Body=b"x")
+        for _ in range(2):
+            assert [request.partition_key for request in watched.tick(instance, move=False)] == ["late"]
+
+
+def test_the_tick_over_running_jobs_lists_them_and_its_peer_describes_each(tmp_path, instance) -> None:
+    with aws_server() as server:
+        running = jobs_tick.Running(server, tmp_path, instance, jobs=101)
+        assert running.tick_cost(instance)[0] == 2
+        assert {call["operation"] for call in server.requests()} == {"sagemaker:ListTrainingJobs"}
+        assert running.describe_cost()[0] == 101
+
+
+def test_both_sides_write_the_same_table_to_the_lake_and_read_all_of_it(tmp_path) -> None:
+    file = tmp_path / "table.parquet"
+    lake_s3.write_table(file, rows=1_000)
+    assert file.stat().st_size > 0.9 * 1_000 * lake_s3.ROW_BYTES
+    with aws_server():
+        bucket = make_bucket()
+        for side in lake_s3.SIDES:
+            lake_s3.transfer(side, "write", file, bucket)
+            assert lake_s3.transfer(side, "read", file, bucket)["rows"] == 1_000
+            written = client("s3").get_object(Bucket=bucket, Key=f"lake/{side}.parquet")["Body"].read()
+            assert pl.read_parquet(written).equals(pl.read_parquet(file))
 
 
 def busy(seconds: float) -> None:

@@ -18,7 +18,14 @@ from optiflow.pipelines.orders import ORDERS
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.jobs import pipeline_jobs
 from optiflow_dagster.sensors import uploads
-from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, mark, read_cursor, write_cursor
+from optiflow_dagster.sensors.uploads_decision import (
+    MOST_REMEMBERED,
+    Position,
+    choose_uploads,
+    mark,
+    read_cursor,
+    write_cursor,
+)
 from resources.landing import LandedFile
 from resources.settings import load_settings
 from resources.storage import FileStorage, Storage, StoredObject
@@ -99,6 +106,19 @@ def test_the_oldest_are_taken_first_and_the_rest_of_an_instant_in_the_next_tick(
     second = choose_uploads(files, first.position, now_ns=9, settle_ns=0, limit=3)
     assert [file.name for file in second.take] == ["c"]
     assert second.position == Position(5, frozenset({marks["a"], marks["b"], marks["c"]}), 5)
+
+
+def test_files_of_one_instant_all_stay_known_however_many_they_are() -> None:
+    many = 2 * MOST_REMEMBERED
+    older, old = [landed(f"older-{n}", 4) for n in range(9)], [landed(f"old-{n}", 5) for n in range(many)]
+    first = choose_uploads([*older, *old], Position(), now_ns=9, settle_ns=0, limit=2 * many, overlap_ns=5)
+    position = read_cursor(write_cursor({"orders": first.position}))["orders"]
+    assert (len(position.seen), position.since_ns) == (many, 5)
+    files = [*older, *old, landed("late", 5)]
+    second = choose_uploads(files, position, now_ns=9, settle_ns=0, limit=many, overlap_ns=5)
+    assert [file.name for file in second.take] == ["late"]
+    third = choose_uploads(files, second.position, now_ns=9, settle_ns=0, limit=many, overlap_ns=5)
+    assert (third.take, len(third.position.seen)) == ([], many + 1)
 
 
 def test_a_file_from_the_future_holds_back_nothing_that_is_older() -> None:

@@ -6,7 +6,7 @@ from sqlalchemy.exc import ArgumentError
 from optiflow.errors import UserError
 
 VARIABLE = "OPTIFLOW_CATALOG_URL"
-FORMS = "sqlite:////path/catalog.db or postgresql://user:password@host:5432/database"
+FORMS = "sqlite:////path/catalog.db or postgresql://user:password@host:5432/database"  # pragma: allowlist secret
 POSTGRES_DRIVERS = ("postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2")
 """What people copy from a console or another program; all of it is served by psycopg."""
 SECRETS = ("password", "sslpassword")

@@ -68,11 +68,19 @@ class CatalogStore:
     def put_job(self, record: JobRecord) -> None:
         """Record a submitted or adopted job; on adoption only the run that answers for it and the round change.
 
-        A job that was not followed up yet stays in its round, so that a retried run does not double what follows.
+        A job that was not followed up yet stays in its round, so that a retried run does not double what follows. Nobody
+        adopts a job that failed or was stopped: one that is recorded again had vanished, and is another of its name.
         """
         row = _row(record) | {"used_at": datetime.now(UTC)}
         again = sa.case((jobs.c.followed_up_at.is_(None), jobs.c.round), else_=jobs.c.round + 1)
-        self._upsert(jobs, row, update=["run_id", "used_at"], also={"round": again, "followed_up_at": None})
+        is_new = jobs.c.status.in_((JobStatus.FAILED, JobStatus.STOPPED))
+        started_over = {
+            column: sa.case((is_new, sa.literal(row[column], jobs.c[column].type)), else_=jobs.c[column])
+            for column in ("status", "created_at", "failure_reason", "ended_at")
+        }
+        self._upsert(
+            jobs, row, update=["run_id", "used_at"], also={"round": again, "followed_up_at": None, **started_over}
+        )
 
     def update_job(self, state: JobState) -> None:
         """Take over what the place says of a job, unless that would move its state back."""

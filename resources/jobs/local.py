@@ -23,7 +23,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from optiflow.errors import OptiflowError, TransientError, UserError
+from optiflow.errors import JobFailedError, OptiflowError, TransientError, UserError
 from resources.jobs import local_platform as platform
 from resources.jobs.contract import MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
 from resources.jobs.local_folder import is_alive, is_unfinished, read_job, read_state, try_lock, was_launched
@@ -103,13 +103,16 @@ class LocalJobs(dg.ConfigurableResource):
             on_progress: Called with the state and the log's last line whenever one of them has changed.
 
         Raises:
-            OptiflowError: there is no such job.
+            JobFailedError: there is no such job.
         """
         pause, seen = FIRST_POLL_SECONDS, None
         while True:
             state = self.describe(name, kind)
             if state is None:
-                raise OptiflowError(f"there is no {kind} job {name} below {self.root}.")
+                raise JobFailedError(
+                    f"there is no {kind} job {name} below {self.root}: its folder was deleted. Run it again from its "
+                    "submission."
+                )
             if on_progress is not None:
                 line = self.log_tail(state, lines=1)
                 if seen != (seen := (state.status, line)):

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from optiflow.errors import OptiflowError, TransientError
+from optiflow.errors import JobFailedError, TransientError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors, code_of
 from resources.jobs.contract import CSV, JobKind, JobRequest, JobState, JobStatus, OnProgress
@@ -112,7 +112,7 @@ class SageMakerJobs(SageMakerSettings):
             on_progress: Called with the state and the log's last line whenever one of them has changed.
 
         Raises:
-            OptiflowError: there is no such job.
+            JobFailedError: there is no such job.
             UserError: the credentials have expired or may not do this.
             TransientError: SageMaker could not be asked for ten minutes on end.
         """
@@ -122,7 +122,10 @@ class SageMakerJobs(SageMakerSettings):
             try:
                 state = self.describe(name, kind)
                 if state is None:
-                    raise OptiflowError(f"there is no {kind} job {name} on SageMaker.")
+                    raise JobFailedError(
+                        f"there is no {kind} job {name} on SageMaker: it was made in another account or region "
+                        "(AWS_PROFILE, AWS_REGION). Mend that, or run it again from its submission."
+                    )
                 answered = time.monotonic()
                 if on_progress is not None:
                     line = last_line.read() if state.status is not JobStatus.PENDING else ""

@@ -10,7 +10,7 @@ from aws_double.bucket_files import backend
 from aws_double.calls import Call
 
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
-CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
+CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
 
 
 def read_range(call: Call, environ: dict[str, Any]) -> Answer | None:
@@ -21,7 +21,8 @@ def read_range(call: Call, environ: dict[str, Any]) -> Answer | None:
         return None
     bucket = backend().buckets.get(call.bucket or "")
     key = bucket.keys.get(call.key or "") if bucket else None
-    if not isinstance(key, FakeKey):
+    # boto3 downloads a large object by parts on the condition that it is still the same object.
+    if not isinstance(key, FakeKey) or environ.get("HTTP_IF_MATCH", key.etag) != key.etag:
         return None
     first = int(wanted[1])
     last = min(int(wanted[2] or key.size), key.size - 1)

@@ -1,0 +1,219 @@
+"""What passes, and what someone mends: the flow that sensors drive goes on afterwards, with one job for each piece of work.
+
+Runs and ticks are made in this process, as the daemon makes them, so that no test waits for a pause.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+import botocore.retries.standard
+import dagster as dg
+import pytest
+import yaml
+from aws_double.client import REGION, AwsDouble
+from dagster._core.definitions.run_request import SkipReason
+from project import OPTIONS, QUIET, Project, failure
+
+from optiflow import samples
+from optiflow_dagster.sensors import external_jobs
+from optiflow_dagster.sensors.external_jobs_decision import FIRST_PAUSE
+from resources import failures
+from resources.aws.client import forget_clients
+from resources.catalog.records import JobRecord
+from resources.catalog.store import CatalogStore
+from resources.jobs.contract import JobKind, JobStatus
+
+BUCKET = "optiflow-outages"
+ROLE = "arn:aws:iam::123456789012:role/optiflow-sagemaker"
+IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+TABLE = samples.orders(400, seed=3, bad_rows=False)
+EXPIRED = {"code": "ExpiredTokenException", "message": "The security token included in the request is expired"}
+TRAINING, TRANSFORM = JobKind.TRAINING, JobKind.TRANSFORM
+
+
+class Flow:
+    """One upload, and the runs that the sensor asks for after the first."""
+
+    def __init__(self, home: Path) -> None:
+        place = {"env": "aws", "storage": f"s3://{BUCKET}/team", "sagemaker_role_arn": ROLE, "image_uri": IMAGE}
+        self.project = Project(home, **place)
+        self.repository = self.project.definitions.get_repository_def()
+        self.project.adapters.storage.write_bytes("uploads/orders/shop.csv", TABLE.write_csv().encode())
+        options = yaml.safe_dump(OPTIONS)
+        self.project.adapters.storage.write_bytes("uploads/orders/shop.csv.options.yaml", options.encode())
+
+    @property
+    def store(self) -> CatalogStore:
+        return self.project.adapters.catalog.open()
+
+    def jobs(self, kind: JobKind = TRAINING) -> list[JobRecord]:
+        """The catalog's jobs of a kind, the oldest first."""
+        return [job for job in reversed(self.store.jobs()) if job.kind is kind]
+
+    def start(self) -> dg.ExecuteInProcessResult:
+        """The run that the upload leads to."""
+        self.project.instance.add_dynamic_partitions("optiflow_orders", ["shop"])
+        return self.run(dg.RunRequest(job_name="orders_training_job"))
+
+    def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """A run as the daemon makes it: step retries, and no terminal in front of it."""
+        return self.project.definitions.resolve_job_def(str(request.job_name)).execute_in_process(
+            instance=self.project.instance,
+            partition_key="shop",
+            tags=request.tags,
+            asset_selection=list(request.asset_selection) if request.asset_selection else None,
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+
+    def tick(self) -> list[dg.RunRequest]:
+        """What the sensor asks for; nothing if it skips, which `said` then explains."""
+        adapters = self.project.adapters
+        context = dg.build_sensor_context(
+            instance=self.project.instance,
+            repository_def=self.repository,
+            resources={"catalog": adapters.catalog, "jobs": adapters.jobs},
+        )
+        result: Any = self.repository.get_sensor_def("external_jobs_sensor")(context)
+        if isinstance(result, SkipReason):
+            self.said = str(result.skip_message)
+            return []
+        self.said = str(result.skip_reason.skip_message) if result.skip_reason else ""
+        return list(result.run_requests)
+
+    def next(self, kind: JobKind) -> dg.RunRequest:
+        """The one request that follows once the newest job of this kind has ended."""
+        self.project.adapters.jobs.wait(self.jobs(kind)[-1].name, kind)
+        (request,) = self.tick()
+        return request
+
+    def finish(self) -> None:
+        """The rest of the chain, from the training job on."""
+        for kind in (TRAINING, TRANSFORM):
+            done = self.run(self.next(kind))
+            assert done.success, failure(done)
+        assert self.tick() == []
+        assert self.said == "No job is running."
+
+    def on_server(self) -> dict[str, str]:
+        """Names and states of all jobs of SageMaker's."""
+        client = boto3.client("sagemaker")
+        training = client.list_training_jobs()["TrainingJobSummaries"]
+        transform = client.list_transform_jobs()["TransformJobSummaries"]
+        return {job["TrainingJobName"]: job["TrainingJobStatus"] for job in training} | {
+            job["TransformJobName"]: job["TransformJobStatus"] for job in transform
+        }
+
+    def in_catalog(self) -> dict[str, str]:
+        """The same as the catalog has it."""
+        return {job.name: job.status.value for job in self.store.jobs()}
+
+
+@pytest.fixture
+def flow(aws: AwsDouble, tmp_path: Path) -> Iterator[Flow]:
+    boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    forget_clients()
+    made = Flow(tmp_path)
+    with made.project.instance:
+        yield made
+    forget_clients()  # those that were throttled stay slow
+
+
+def accepted(aws: AwsDouble) -> Counter[str]:
+    """How many jobs of each kind were made."""
+    calls = [call for call in aws.requests() if call["operation"].endswith("Job") and call["status"] == 200]
+    return Counter(call["operation"] for call in calls if call["operation"].startswith("sagemaker:Create"))
+
+
+def test_a_storm_of_throttling_is_ridden_out_without_a_second_job(
+    flow: Flow, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(botocore.retries.standard.ExponentialBackoff, "delay_amount", lambda self, context: 0.01)
+    aws.add_fault("sagemaker:*", "ThrottlingException", message="Rate exceeded", times=20)
+    assert flow.start().success
+    assert [call["status"] for call in aws.requests() if call["service"] == "sagemaker"][:20] == [400] * 20
+    flow.finish()
+    assert accepted(aws) == {"sagemaker:CreateTrainingJob": 1, "sagemaker:CreateTransformJob": 1}
+    assert flow.in_catalog() == flow.on_server()
+
+
+class _AfterThePause(datetime):
+    """A clock that is ahead by the longest first pause."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + 1.5 * FIRST_PAUSE
+
+
+def test_a_job_that_found_no_machine_is_made_again_under_another_name_after_a_pause(
+    flow: Flow, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.add_job_fault("orders-shop-training-*", "CapacityError: Unable to provision requested ML compute capacity.")
+    assert flow.start().success
+    (first,) = flow.jobs()
+    flow.project.adapters.jobs.wait(first.name, TRAINING)
+    assert flow.tick() == []
+    assert flow.said == "1 job(s) still running."
+    monkeypatch.setattr(external_jobs, "datetime", _AfterThePause)
+    (again,) = flow.tick()
+    assert again.run_key == f"{first.name}/1/again"
+    assert flow.run(again).success
+    flow.finish()
+    _, second = flow.jobs()
+    assert second.name != first.name
+    assert [job.status for job in flow.jobs()] == [JobStatus.FAILED, JobStatus.COMPLETED]
+    assert flow.in_catalog() == flow.on_server()
+    assert accepted(aws) == {"sagemaker:CreateTrainingJob": 2, "sagemaker:CreateTransformJob": 1}
+
+
+@pytest.mark.parametrize("kind", [TRAINING, TRANSFORM])
+def test_a_job_that_vanished_is_said_to_be_gone_and_the_next_run_makes_it_anew(
+    flow: Flow, aws: AwsDouble, kind: JobKind
+) -> None:
+    assert flow.start().success
+    if kind is TRANSFORM:
+        training = flow.next(TRAINING)
+        aws.hold_jobs()
+        assert flow.run(training).success
+    else:
+        aws.hold_jobs()
+    (job,) = flow.jobs(kind)
+    assert aws.vanish(job.name) == 1
+    aws.release_jobs()
+    (request,) = flow.tick()
+    told, message = failure(flow.run(request))
+    assert told == "job"
+    assert f"there is no {kind} job {job.name} on SageMaker" in message
+    assert flow.tick() == []
+    assert flow.run(dg.RunRequest(job_name="orders_training_job")).success
+    flow.finish()
+    assert len(flow.on_server()) == 2
+    assert flow.in_catalog() == flow.on_server()
+    assert flow.store.models()[0].stage in ("champion", "candidate")
+
+
+@pytest.mark.parametrize("operation", ["s3:GetObject", "sagemaker:CreateModel", "s3:PutObject"])
+def test_a_token_that_expires_on_the_way_fails_the_run_with_one_message_and_costs_no_second_job(
+    flow: Flow, aws: AwsDouble, operation: str
+) -> None:
+    assert flow.start().success
+    request = flow.next(TRAINING)
+    aws.add_fault(operation, EXPIRED["code"], message=EXPIRED["message"], times=None)
+    told, message = failure(flow.run(request))
+    assert told == "input"
+    assert "the AWS credentials have expired" in message
+    aws.add_fault("sagemaker:*", EXPIRED["code"], message=EXPIRED["message"], times=None)
+    assert flow.tick() == []
+    aws.clear_faults()
+    again = flow.run(dg.RunRequest(job_name="orders_prediction_job"))
+    assert again.success, failure(again)
+    done = flow.run(flow.next(TRANSFORM))
+    assert done.success, failure(done)
+    assert flow.tick() == []
+    assert accepted(aws) == {"sagemaker:CreateTrainingJob": 1, "sagemaker:CreateTransformJob": 1}
+    assert flow.in_catalog() == flow.on_server()
