@@ -10,17 +10,19 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 import polars as pl
 
+from assets.awaiting import await_job
 from assets.chain import Chain
 from assets.failures import plain_failures
-from assets.submission import Work, await_job, job_metadata, submit_once, utc_now
+from assets.submission import Work, job_metadata, submit_once, utc_now
 from optiflow.artifact import extract_model
 from optiflow.encoding import FeatureEncoder
+from optiflow.errors import TransientError, UserError
 from optiflow.learners.training_log import learning_curve
 from optiflow.split import ROW
 from optiflow.training import code_version, content_digest, prepare_training
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, ModelRecord
-from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, Jobs
+from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, Jobs, JobState
 from resources.storage import Storage
 
 MAX_LOG_LINES = 20_000
@@ -128,7 +130,7 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
         with jobs.output(state) as archive, TemporaryDirectory() as folder:
             extract_model(archive, Path(folder))  # a bad archive is refused here, before anything relies on it
             storage.put_file(key, archive)
-        curve = learning_curve(jobs.log_tail(state, MAX_LOG_LINES))
+        curve = learning_curve(_log(context, jobs, state))
         storage.write_bytes(model_key(record, state.name, "learning_curve.json"), json.dumps(curve).encode())
         names = (record.pipeline, record.dataset, record.revision)
         catalog.open().put_model(ModelRecord(state.name, *names, storage.uri_for(key), utc_now()))
@@ -143,6 +145,14 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
         )
 
     return model
+
+
+def _log(context: dg.AssetExecutionContext, jobs: Jobs, state: JobState) -> str:
+    try:
+        return jobs.log_tail(state, MAX_LOG_LINES)
+    except (TransientError, UserError) as error:
+        context.log.warning(f"The report has no learning curve: {error}")  # a paid model is not lost over its log
+        return ""
 
 
 def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:

@@ -9,11 +9,12 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 import polars as pl
 
+from assets.awaiting import await_job
 from assets.chain import Chain, columns
 from assets.failures import plain_failures
 from assets.models import channel_key, model_key
 from assets.report_facts import gather_facts
-from assets.submission import await_job, job_metadata
+from assets.submission import job_metadata
 from optiflow.artifact import extract_model
 from optiflow.baselines import fit_baselines
 from optiflow.encoding import FeatureEncoder
@@ -54,7 +55,7 @@ def predictions_asset(chain: Chain) -> dg.AssetsDefinition:
         state = await_job(context, chain, JobKind.TRANSFORM, jobs, catalog)
         rows = storage.scan_parquet(channel_key(record, state.name, "rows.parquet")).collect()
         with jobs.output(state) as folder:
-            text = "\n".join(path.read_text() for path in sorted(folder.glob("*.out")))
+            text = "\n".join(path.read_text() for path in sorted(folder.rglob("*.out")))
         values = pl.Series("predicted", text.split(), dtype=pl.String).cast(pl.Float64)
         if len(values) != rows.height:
             raise JobFailedError(f"Job {state.name} made {len(values)} predictions for {rows.height} rows.")

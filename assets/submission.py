@@ -1,9 +1,9 @@
-"""Submitting jobs so that one piece of work is paid for once, and taking their results over.
+"""Submitting jobs so that one piece of work is paid for once.
 
-What belongs here: the rules that training and prediction share. What does not: what a job works on (`models`).
+What belongs here: the rules that training and prediction share. What does not: what a job works on (`models`), and
+taking over what it made (`awaiting`).
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,24 +11,21 @@ from typing import Any
 
 import dagster as dg
 
-from assets.chain import Chain
-from optiflow.errors import JobFailedError, UserError
+from optiflow.errors import JobFailedError, TransientError
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, JobRecord
+from resources.failures import is_last_try
 from resources.jobs.contract import (
     MAX_ATTEMPTS,
+    NOT_SUBMITTED,
     JobKind,
     JobRequest,
     Jobs,
     JobState,
     JobStatus,
-    OnProgress,
     job_name,
     next_attempt,
 )
-
-LOG_LINES = 50
-PROGRESS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,27 +51,34 @@ def submit_once(
     to be made. A crash after the submission leaves a job that the next try finds by its name. `shown` is metadata to
     add to the result's.
     """
-    record, parts = work.record, list(work.parts)
+    record, parts = work.record, [*work.parts, *jobs.environment()]
     names = (
         job_name(record.pipeline, record.dataset, work.kind, parts, attempt) for attempt in range(1, MAX_ATTEMPTS + 1)
     )
     name, state = next_attempt(jobs, names, work.kind)
     adopted = state is not None
-    if state is None:
-        request = prepare(name)
-        state = jobs.submit(replace(request, tags={**_tags(context, record), **request.tags}))
-    catalog.open().put_job(
-        JobRecord(
-            name=name,
-            kind=work.kind,
-            pipeline=record.pipeline,
-            dataset=record.dataset,
-            revision=record.revision,
-            run_id=context.run.run_id,
-            status=JobStatus.PENDING,
-            created_at=state.created_at,
-        )
+    job = JobRecord(
+        name=name,
+        kind=work.kind,
+        pipeline=record.pipeline,
+        dataset=record.dataset,
+        revision=record.revision,
+        run_id=context.run.run_id,
+        status=JobStatus.PENDING,
+        created_at=state.created_at if state else utc_now(),
     )
+    try:
+        if state is None:
+            request = prepare(name)
+            state = jobs.submit(replace(request, tags={**_tags(context, record), **request.tags}))
+        catalog.open().put_job(replace(job, created_at=state.created_at))
+    except dg.DagsterExecutionInterruptedError:
+        _stop_if_canceled(context, jobs, job)
+        raise
+    except TransientError as error:
+        if state is None and is_last_try(context.run.tags, context.retry_number):
+            raise _left_to_the_sensor(catalog, job, error) from error
+        raise
     catalog.open().update_job(state)
     context.log.info(f"{'Adopted' if adopted else 'Submitted'} job {name}: {state.status}.")
     return dg.MaterializeResult(
@@ -88,35 +92,22 @@ def submit_once(
     )
 
 
-def await_job(context: dg.AssetExecutionContext, chain: Chain, kind: JobKind, jobs: Jobs, catalog: Catalog) -> JobState:
-    """The completed job of this run's revision; blocks while it runs.
+def _stop_if_canceled(context: dg.AssetExecutionContext, jobs: Jobs, job: JobRecord) -> None:
+    # The sensor stops the jobs of canceled runs, but knows of none that is not in the catalog yet. A run that was
+    # interrupted because its machine goes down is tried again and adopts the job.
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):
+        jobs.stop(job.name, job.kind)
 
-    In the flow that sensors drive the job has ended before the run begins, so nothing waits then.
 
-    Raises:
-        UserError: no job was submitted for this revision.
-        JobFailedError: the job is gone, failed or was stopped; carries its reason and the end of its log. One that
-            failed of something that may pass is left to `external_jobs_sensor`, which has it done again after a while.
-    """
-    record = chain.record(context, catalog)
-    store = catalog.open()
-    job = store.current_job(record.pipeline, record.dataset, record.revision, kind)
-    if job is None:
-        asset = "training_job" if kind is JobKind.TRAINING else "prediction_job"
-        raise UserError(
-            f"No {kind} job was submitted for {record.dataset!r}: materialize {chain.pipeline.name}/{asset}."
-        )
-    try:
-        state = jobs.wait(job.name, kind, on_progress=_log_progress(context))
-    except JobFailedError:  # it is gone
-        store.mark_followed_up([job.name])
-        raise
-    store.update_job(state)
-    if state.status is not JobStatus.COMPLETED:
-        if not state.may_pass or context.run.run_id != job.run_id:
-            store.mark_followed_up([job.name])
-        raise JobFailedError(_what_happened(state, jobs.log_tail(state, LOG_LINES)))
-    return state
+def _left_to_the_sensor(catalog: Catalog, job: JobRecord, error: TransientError) -> JobFailedError:
+    """Record a job that was not taken as one that failed in passing: `external_jobs_sensor` submits it again."""
+    store, reason = catalog.open(), f"{NOT_SUBMITTED}: {error}"
+    store.put_job(job)
+    store.update_job(JobState(job.name, job.kind, JobStatus.FAILED, job.created_at, None, utc_now(), reason))
+    return JobFailedError(
+        f"{error}\nIt is submitted again by external_jobs_sensor, after pauses of up to half an hour."
+    )
 
 
 def job_metadata(state: JobState) -> dict[str, Any]:
@@ -143,25 +134,6 @@ def _tags(context: dg.AssetExecutionContext, record: DatasetRecord) -> dict[str,
         "dagster/partition": context.partition_key,
         "optiflow/revision": record.revision,
     }
-
-
-def _log_progress(context: dg.AssetExecutionContext) -> OnProgress:
-    last = [time.monotonic()]
-
-    def log(state: JobState, line: str) -> None:
-        # Every round in the event log would be hundreds of events a job; one in two seconds shows that it lives.
-        if time.monotonic() - last[0] >= PROGRESS_SECONDS:
-            last[0] = time.monotonic()
-            context.log.info(f"{state.name} {state.status.value} {line}")
-
-    return log
-
-
-def _what_happened(state: JobState, log_tail: str) -> str:
-    reason = state.failure_reason or f"it was {state.status.value.lower()}"
-    where = f" Its log: {state.log_uri}." if state.log_uri else ""
-    tail = f"\nThe end of its log:\n{log_tail}" if log_tail else ""
-    return f"Job {state.name} {state.status.value.lower()}: {reason}.{where} Run it again once that is mended.{tail}"
 
 
 def utc_now() -> datetime:

@@ -20,7 +20,7 @@ from benchmarks.figure import Figure
 from benchmarks.measuring import in_turns, timed
 from benchmarks.peers.list_bucket import objects_since, walk
 from optiflow_dagster.definitions import build_definitions
-from optiflow_dagster.sensors.uploads import OVERLAP_NS
+from optiflow_dagster.sensors.uploads import S3_OVERLAP
 from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, write_cursor
 from resources.aws.client import client
 from resources.landing import landing_prefix, pair_files
@@ -67,7 +67,7 @@ class Watched:
         """Let the sensor know every object that is there; the time of the last one, UTC."""
         landed = pair_files(self.storage.list(landing_prefix(PIPELINE)))
         known = choose_uploads(
-            landed, Position(), now_ns=time.time_ns(), settle_ns=0, limit=len(landed), overlap_ns=OVERLAP_NS
+            landed, Position(), now_ns=time.time_ns(), settle_ns=0, limit=len(landed), overlap=S3_OVERLAP
         )
         self._cursor = write_cursor({PIPELINE: known.position})
         return datetime.fromtimestamp(known.position.at_ns / 1e9, UTC)

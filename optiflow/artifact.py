@@ -3,11 +3,13 @@
 Only the standard library: the light process of a local job and the packed source of a SageMaker job use this too.
 """
 
+import errno
 import gzip
 import os
 import shutil
 import tarfile
 import zlib
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from optiflow.errors import UserError
@@ -15,6 +17,18 @@ from optiflow.errors import UserError
 MODEL_FILE = "xgboost-model"
 MAX_UNPACKED_BYTES = 2 * 1024**3
 MAX_MEMBERS = 1000
+MAX_DEPTH = 32
+MAX_HEADER_FIELDS = 100
+HEADER_BYTES = 16 * 1024
+"""So much may stand before a member: its header, and the ones that lengthen its name, which is 4096 bytes at most."""
+
+READ_AHEAD_BYTES = tarfile.RECORDSIZE
+DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, IndexError, RecursionError)
+"""What gzip and tarfile raise at bytes that are no archive."""
+
+CLASHES = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""What the system says of member names that cannot be files; a full or a broken disk stays loud."""
+
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill")
 
 
@@ -49,57 +63,118 @@ def extract_model(
 ) -> Path:
     """Unpack a model archive below `target` and return the path of its `xgboost-model`.
 
-    Every member is checked before its bytes are read; nothing is left in `target` when one is refused.
+    Every member is checked before its bytes are read; nothing is left in `target` when one is refused. Memory stays
+    within a few MiB, whatever the archive says.
 
     Raises:
-        UserError: not a tar archive, damaged, too large, with a link, a device, a path that leads out of the archive
+        UserError: not a tar.gz archive, damaged, too large, with a link, a device, a path that leads out of the archive
             or a pickle, or without `xgboost-model`.
+        OSError: the disk is full or broken.
     """
-    fresh = not target.exists()
+    there = set(target.rglob("*")) if target.exists() else None
     target.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    try:
-        with tarfile.open(archive, "r:*") as tar:
-            total = 0
-            for count, member in enumerate(tar, start=1):
-                total += member.size
-                if count > max_members or total > max_bytes:
-                    raise UserError(
-                        f"{archive.name} is too large: over {max_members} members or {max_bytes:,} bytes unpacked."
-                    )
-                if refusal := _refusal(member):
-                    raise UserError(f"{archive.name} is refused: member {member.name!r} {refusal}.")
-                written.append(target / member.name)
-                tar.extract(member, target, set_attrs=False, filter="data")
+    with ExitStack() as undo:
+        undo.callback(_remove, target, there)
+        try:
+            _unpack(archive, target, max_bytes, max_members)
+        except DAMAGE as error:
+            raise _broken(archive, error) from error
+        except OSError as error:
+            if error.errno not in CLASHES:
+                raise
+            raise _broken(archive, error.strerror) from error
         model = target / MODEL_FILE
         if not model.is_file():
             raise UserError(
                 f"{archive.name} holds no file {MODEL_FILE!r}: give the archive of an XGBoost training job."
             )
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        _remove(target, written, fresh)
-        raise UserError(f"{archive.name} is not a whole tar archive ({error}): fetch or train it again.") from error
-    except UserError:
-        _remove(target, written, fresh)
-        raise
+        undo.pop_all()
     return model
 
 
-def _refusal(member: tarfile.TarInfo) -> str | None:
+class _Unzipped(gzip.GzipFile):
+    """An archive's bytes up to a limit that grows with each member that was accepted.
+
+    tarfile reads the headers before a member as a whole and says nothing of them: only the bytes can be counted.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        super().__init__(archive, "rb")
+        self._archive = archive
+        self._limit = HEADER_BYTES + READ_AHEAD_BYTES
+        self._ended = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        if size and not content:
+            # tarfile sees one end by itself; to a position of 2**60 it would go on reading nothing for years.
+            if self._ended:
+                raise EOFError("it ends too early")
+            self._ended = True
+        if self.tell() > self._limit:
+            raise UserError(
+                f"{self._archive.name} is too large: over {HEADER_BYTES:,} bytes of headers before one member."
+            )
+        return content
+
+    def accept(self, member: tarfile.TarInfo) -> None:
+        """Allow the bytes of `member`, and the headers of the next one."""
+        blocks = -(-member.size // tarfile.BLOCKSIZE) if member.isreg() else 0
+        self._limit = member.offset_data + blocks * tarfile.BLOCKSIZE + HEADER_BYTES + READ_AHEAD_BYTES
+
+
+def _unpack(archive: Path, target: Path, max_bytes: int, max_members: int) -> None:
+    total = 0
+    with (
+        _Unzipped(archive) as stream,
+        tarfile.open(fileobj=stream, mode="r|", bufsize=READ_AHEAD_BYTES) as tar,
+    ):
+        for count, member in enumerate(iter(tar.next, None), start=1):
+            if refusal := _refusal(member, tar):
+                raise UserError(f"{archive.name} is refused: member {member.name[:200]!r} {refusal}.")
+            total += member.size
+            if count > max_members or total > max_bytes:
+                raise UserError(
+                    f"{archive.name} is too large: over {max_members} members or {max_bytes:,} bytes unpacked."
+                )
+            stream.accept(member)
+            tar.extract(member, target, set_attrs=False, filter="data")
+
+
+def _refusal(member: tarfile.TarInfo, tar: tarfile.TarFile) -> str | None:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or "\\" in member.name:
         return "leads out of the archive"
     if not (member.isreg() or member.isdir()):
         return "is a link or a device"
+    if member.issparse():
+        return "is a sparse file"
+    if member.size < 0:
+        return "has a size below zero"
+    if member.isreg() and not path.parts:
+        return "is a file without a name"
+    # Deeper folders than Python's recursion goes could not be removed again.
+    if len(path.parts) > MAX_DEPTH:
+        return f"lies more than {MAX_DEPTH} folders deep"
+    # tarfile copies those of the whole archive into each member, and keeps all members.
+    if max(len(member.pax_headers), len(tar.pax_headers)) > MAX_HEADER_FIELDS:
+        return f"has more than {MAX_HEADER_FIELDS} header fields"
     if path.suffix.lower() in PICKLE_SUFFIXES:
         return "is a pickle, which can run any code when it is loaded"
     return None
 
 
-def _remove(target: Path, written: list[Path], fresh: bool) -> None:
-    if fresh:
+def _broken(archive: Path, reason: object) -> UserError:
+    return UserError(f"{archive.name} is not a whole tar archive ({reason}): fetch or train it again.")
+
+
+def _remove(target: Path, there: set[Path] | None) -> None:
+    """Remove what was unpacked; `there` is what the folder held before, None if there was no folder."""
+    if there is None:
         shutil.rmtree(target, ignore_errors=True)
         return
-    for path in written:
-        if path.is_file():
+    for path in sorted(set(target.rglob("*")) - there, reverse=True):
+        if path.is_dir():
+            path.rmdir()
+        else:
             path.unlink()

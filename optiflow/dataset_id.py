@@ -48,11 +48,15 @@ def dataset_id(file_name: str) -> str:
     Accents are folded (`Müller` -> `muller`); every other run of characters becomes one hyphen.
 
     Raises:
-        UserError: the name leads out of its folder, is no text, or nothing of it is left in the id's alphabet.
+        UserError: the name leads out of its folder, is no text, holds a control character, or nothing of it is left in
+            the id's alphabet.
     """
     if any("\ud800" <= character <= "\udfff" for character in file_name):
         # Bytes that are not UTF-8, such as a name out of an old zip archive; no database stores it as a run's tag.
         raise UserError(f"{file_name!r} is not a UTF-8 file name: rename the file.")
+    if any(unicodedata.category(character) == "Cc" for character in file_name):
+        # PostgreSQL takes no NUL in a run's key; a line break or an escape spoils every list that shows the name.
+        raise UserError(f"{file_name!r} holds a control character, such as a line break: rename the file.")
     if ".." in PurePosixPath(file_name.replace("\\", "/")).parts or file_name.startswith(".."):
         raise UserError(f"{file_name!r} leads out of its folder: rename the file without '..'.")
     folded = unicodedata.normalize("NFKD", file_stem(file_name)).encode("ascii", "ignore").decode()

@@ -45,6 +45,11 @@ def told_plainly(run_tags: Mapping[str, str], retry_number: int = 0) -> Iterator
         raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=_pause(retry_number)) from error
 
 
+def is_last_try(run_tags: Mapping[str, str], retry_number: int) -> bool:
+    """Whether a step that fails in passing now is not tried again, although nobody is there to do so by hand."""
+    return run_tags.get(STARTED_BY_TAG) != "cli" and retry_number >= RETRIES
+
+
 @contextmanager
 def _lazy_reads() -> Iterator[None]:
     # A table in S3 is read when it is collected, far from the storage that knows how its errors are told.

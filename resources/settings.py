@@ -113,7 +113,14 @@ class Settings(BaseSettings):
             raise ValueError("OPTIFLOW_UPLOAD_QUEUE_URL is of use only with OPTIFLOW_ENV=aws")
         return self
 
-    @field_validator("fred_url", "alert_url", "upload_queue_url")
+    @field_validator("alert_url")
+    @classmethod
+    def _is_http_or_topic(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}", value):
+            return value
+        return cls._is_http(value)
+
+    @field_validator("fred_url", "upload_queue_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and urlparse(value).scheme not in ("http", "https"):

@@ -7,9 +7,16 @@ Source: "Event message structure" and "Using EventBridge" in the user guide of A
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
+
+MAX_KEY_LENGTH = 1024
+"""In bytes of UTF-8, says S3; so it is in characters at most."""
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""NUL, and surrogates, which JSON may hold alone; PostgreSQL takes neither."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,10 @@ def read_message(body: str) -> list[UploadEvent]:
             return [_direct(record) for record in content["Records"] if _is_write(record)]
         if content.get("source") == "aws.s3":
             return [_bridged(content)] if content.get("detail-type") == "Object Created" else []
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UnreadableMessageError(f"an event of S3 without {error}") from error
+    except UnreadableMessageError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise UnreadableMessageError(f"an event of S3 in which something is missing or wrong ({error!r})") from error
     raise UnreadableMessageError("neither an event notification of S3 nor one through SNS or EventBridge")
 
 
@@ -72,14 +81,24 @@ def _is_write(record: dict[str, Any]) -> bool:
 def _direct(record: dict[str, Any]) -> UploadEvent:
     entity = record["s3"]["object"]
     # Direct notifications encode the key as in a form: a space is a plus.
-    return _event(record["s3"]["bucket"]["name"], unquote_plus(entity["key"]), entity, str(record.get("eventTime", "")))
+    return _event(record["s3"]["bucket"]["name"], unquote_plus(entity["key"]), entity, record.get("eventTime", ""))
 
 
 def _bridged(content: dict[str, Any]) -> UploadEvent:
     detail = content["detail"]
-    return _event(detail["bucket"]["name"], detail["object"]["key"], detail["object"], str(content.get("time", "")))
+    return _event(detail["bucket"]["name"], detail["object"]["key"], detail["object"], content.get("time", ""))
 
 
-def _event(bucket: str, key: str, entity: dict[str, Any], time: str) -> UploadEvent:
+def _event(bucket: object, key: object, entity: dict[str, Any], time: object) -> UploadEvent:
+    if not (isinstance(bucket, str) and isinstance(key, str)):
+        raise UnreadableMessageError(f"an event of S3 whose bucket {bucket!r} or key {key!r} is not text")
+    if len(key) > MAX_KEY_LENGTH:
+        # S3 would refuse each question about it, and the queue would stand still.
+        raise UnreadableMessageError(f"an event of S3 whose key has {len(key)} characters")
     etag = entity.get("eTag") or entity.get("etag") or ""
-    return UploadEvent(bucket, key, int(entity.get("size", 0)), str(etag), str(entity.get("sequencer", "")), time)
+    event = UploadEvent(bucket, key, int(entity.get("size", 0)), str(etag), str(entity.get("sequencer", "")), str(time))
+    for text in (bucket, key, event.etag, event.sequencer, event.time):
+        # All of them get into run keys and cursors, which a database has to take.
+        if UNSTORABLE.search(text):
+            raise UnreadableMessageError(f"an event of S3 in which {text!r} holds a NUL or half a character")
+    return event

@@ -86,6 +86,10 @@ def on_account(patch: pytest.MonkeyPatch) -> Iterator[Place]:
     for name, value in MACHINE.items():
         if name.startswith("AWS_"):
             patch.setenv(name, value)
+    region = MACHINE.get("AWS_REGION") or MACHINE.get("AWS_DEFAULT_REGION")
+    if region:  # OptiFlow reads the first, this test's own clients the second
+        patch.setenv("AWS_REGION", region)
+        patch.setenv("AWS_DEFAULT_REGION", region)
     storage, role = MACHINE["OPTIFLOW_STORAGE"], MACHINE["OPTIFLOW_SAGEMAKER_ROLE_ARN"]
     place = Place(f"{storage.rstrip('/')}/test-{uuid.uuid4().hex[:12]}", role, 2400)
     try:

@@ -142,12 +142,18 @@ def test_a_storm_of_throttling_is_ridden_out_without_a_second_job(
     assert flow.in_catalog() == flow.on_server()
 
 
-class _AfterThePause(datetime):
-    """A clock that is ahead by the longest first pause."""
+class _Ahead(datetime):
+    """The sensor's clock, ahead by the longest pause before this try."""
+
+    tries = 1
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
-        return super().now(tz) + 1.5 * FIRST_PAUSE
+        return super().now(tz) + 1.5 * FIRST_PAUSE * 2 ** (cls.tries - 1)
+
+
+class _FurtherAhead(_Ahead):
+    tries = 2
 
 
 def test_a_job_that_found_no_machine_is_made_again_under_another_name_after_a_pause(
@@ -159,7 +165,7 @@ def test_a_job_that_found_no_machine_is_made_again_under_another_name_after_a_pa
     flow.project.adapters.jobs.wait(first.name, TRAINING)
     assert flow.tick() == []
     assert flow.said == "1 job(s) still running."
-    monkeypatch.setattr(external_jobs, "datetime", _AfterThePause)
+    monkeypatch.setattr(external_jobs, "datetime", _Ahead)
     (again,) = flow.tick()
     assert again.run_key == f"{first.name}/1/again"
     assert flow.run(again).success
@@ -169,6 +175,61 @@ def test_a_job_that_found_no_machine_is_made_again_under_another_name_after_a_pa
     assert [job.status for job in flow.jobs()] == [JobStatus.FAILED, JobStatus.COMPLETED]
     assert flow.in_catalog() == flow.on_server()
     assert accepted(aws) == {"sagemaker:CreateTrainingJob": 2, "sagemaker:CreateTransformJob": 1}
+
+
+@pytest.mark.parametrize("kind", [TRAINING, TRANSFORM])
+def test_a_quota_that_stays_used_up_is_tried_again_by_the_sensor_until_there_is_room(
+    flow: Flow, aws: AwsDouble, kind: JobKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "RETRY_SECONDS", 0.01)
+    first = dg.RunRequest(job_name="orders_training_job")
+    if kind is TRANSFORM:
+        assert flow.start().success
+        first = flow.next(TRAINING)
+    else:
+        flow.project.instance.add_dynamic_partitions("optiflow_orders", ["shop"])
+    said = "The account-level service limit 'ml.m5.xlarge for the job' is 1 Instances, with current utilization of 1."
+    aws.add_fault(f"sagemaker:Create{kind.value.title()}Job", "ResourceLimitExceeded", message=said, times=None)
+    keys = []
+    request = first
+    for clock in (_Ahead, _FurtherAhead):
+        told, message = failure(flow.run(request))
+        assert told == "job"
+        assert "Service Quotas" in message
+        assert "submitted again by external_jobs_sensor" in message
+        assert flow.jobs(kind)[0].status is JobStatus.FAILED
+        assert flow.tick() == []
+        assert flow.said == "1 job(s) still running."
+        with monkeypatch.context() as patch:
+            patch.setattr(external_jobs, "datetime", clock)
+            (request,) = flow.tick()
+        keys.append(request.run_key)
+    assert keys == [f"{flow.jobs(kind)[0].name}/{round_}/again" for round_ in (1, 2)]
+    aws.clear_faults()
+    done = flow.run(request)
+    assert done.success, failure(done)
+    for each in (TRAINING, TRANSFORM) if kind is TRAINING else (TRANSFORM,):
+        done = flow.run(flow.next(each))
+        assert done.success, failure(done)
+    assert flow.tick() == []
+    assert flow.in_catalog() == flow.on_server()
+    assert accepted(aws) == {"sagemaker:CreateTrainingJob": 1, "sagemaker:CreateTransformJob": 1}
+
+
+def test_a_log_that_cannot_be_read_hides_no_reason_and_loses_no_model(
+    flow: Flow, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    aws.add_fault("logs:*", "ServiceUnavailableException", status=503, times=None)
+    aws.add_job_fault("*", "AlgorithmError: the label column holds no number")
+    assert flow.start().success
+    told, message = failure(flow.run(flow.next(TRAINING)))
+    assert told == "job"
+    assert "AlgorithmError: the label column holds no number" in message
+    assert "(The log cannot be read: " in message
+    assert flow.start().success
+    done = flow.run(flow.next(TRAINING))
+    assert done.success, failure(done)
 
 
 @pytest.mark.parametrize("kind", [TRAINING, TRANSFORM])

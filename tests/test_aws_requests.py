@@ -32,6 +32,7 @@ from s3_events import direct
 
 from optiflow import samples
 from optiflow.errors import UserError
+from optiflow_dagster.sensors.run_failure import alert, publish
 from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, JobStatus
 from resources.jobs.sagemaker import SageMakerJobs
 from resources.storage import S3Storage
@@ -46,6 +47,7 @@ ACCOUNT, BUCKET, PREFIX, ROLE_NAME, QUEUE, KEY = (
     "uploads",
     "1234abcd",
 )
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alerts"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 KMS_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY}"
 IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0"
@@ -73,6 +75,7 @@ class Everything:
         self.double = double
         boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         queue = boto3.client("sqs").create_queue(QueueName=QUEUE)["QueueUrl"]
+        boto3.client("sns").create_topic(Name=TOPIC.rsplit(":", 1)[1])
         self.settings: dict[str, Any] = {
             "env": "aws",
             "storage": f"s3://{BUCKET}/{PREFIX}",
@@ -94,7 +97,7 @@ class Everything:
         assert isinstance(self.project.adapters.jobs, SageMakerJobs)
         self.storage, self.jobs = self.project.adapters.storage, self.project.adapters.jobs
         double.clear_requests()
-        for drive in (self._chains, self._sensors, self._jobs, self._objects):
+        for drive in (self._chains, self._sensors, self._alert, self._jobs, self._objects):
             drive()
         self.requests = double.requests()
 
@@ -123,6 +126,9 @@ class Everything:
         read = self._tick(self.tuned, "uploads_sensor", None)
         assert len(read.run_requests or []) == 1
         self._tick(self.tuned, "uploads_sensor", read.cursor)
+
+    def _alert(self) -> None:
+        publish(TOPIC, alert(dg.DagsterRun(job_name="orders_job", tags={"dagster/partition": "shop"}), "Why"))
 
     def _tick(self, project: Project, sensor: str, cursor: str | None) -> dg.SensorResult:
         assert isinstance(project.definitions, dg.Definitions)
@@ -213,7 +219,7 @@ def filled() -> dict[str, dict[str, Any]]:
     """The JSON files of deploy/, filled in by the command of docs/aws.md."""
     (command,) = [code for code in CODE if "sed " in code]
     values = {"BUCKET": BUCKET, "PREFIX": PREFIX, "AWS_REGION": REGION, "ACCOUNT_ID": ACCOUNT}
-    values |= {"ROLE_NAME": ROLE_NAME, "QUEUE_NAME": QUEUE, "KEY_ID": KEY}
+    values |= {"ROLE_NAME": ROLE_NAME, "QUEUE_NAME": QUEUE, "TOPIC_NAME": "alerts", "KEY_ID": KEY}
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "deploy", Path(folder) / "deploy")
         subprocess.run(["bash", "-euc", command], cwd=folder, env={**os.environ, **values}, check=True)
@@ -251,6 +257,8 @@ def resource_of(call: dict[str, Any], action: str) -> str:
         return f"arn:aws:s3:::{call['bucket']}{below}"
     if service == "sqs":
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{parameters['QueueUrl'].rsplit('/', 1)[1]}"
+    if service == "sns":
+        return parameters["TopicArn"]
     if service == "logs":
         stream = f":log-stream:{parameters['logStreamName']}" if "logStreamName" in parameters else ""
         return f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{parameters['logGroupName']}{stream}"
@@ -315,6 +323,7 @@ def test_the_policy_allows_every_request_that_was_sent(sent: list[dict[str, Any]
         ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
         ("logs:GetLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/x:log-stream:y"),
         ("sqs:ReceiveMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:another"),
+        ("sns:Publish", f"arn:aws:sns:{REGION}:{ACCOUNT}:another"),
         ("kms:Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/another"),
     ],
 )

@@ -140,11 +140,11 @@ def test_a_jobs_state_never_moves_back(store: CatalogStore, statuses: list[JobSt
 
 def test_adopting_a_job_moves_it_to_the_new_run_and_keeps_its_state(store: CatalogStore) -> None:
     store.put_job(job())
-    store.update_job(state(job().name, JobStatus.FAILED, "no memory"))
+    store.update_job(state(job().name, JobStatus.STOPPING, "stop asked for"))
     store.put_job(JobRecord(**{**vars(job()), "run_id": "run-2"}))
     found = store.job(job().name)
     assert found is not None
-    assert (found.run_id, found.status, found.failure_reason) == ("run-2", JobStatus.FAILED, "no memory")
+    assert (found.run_id, found.status, found.failure_reason) == ("run-2", JobStatus.STOPPING, "stop asked for")
 
 
 def test_current_job_is_the_one_submitted_last_of_its_kind(store: CatalogStore) -> None:
@@ -217,6 +217,12 @@ def test_threads_that_write_at_once_wait_for_one_another(store: CatalogStore) ->
         "nonsense",
         "mysql://u:hunter2@h/db",  # pragma: allowlist secret
         "postgresql+pg8000://u:hunter2@h/db",  # pragma: allowlist secret
+        "postgresql+asyncpg://u:hunter2@h/db",  # pragma: allowlist secret
+        "sqlite+aiosqlite://",
+        "sqlite+aiosqlite:////tmp/catalog.db",
+        "sqlite+pysqlcipher://:hunter2@/catalog.db",  # pragma: allowlist secret
+        "sqlite+nonsense://",
+        "SQLite:///catalog.db",
         "postgresql://u:hunter2@h:x/db",  # pragma: allowlist secret
         "postgresql://u:p@hunter2@h/db",  # pragma: allowlist secret
         "postgresql://u:hunter2@a..b/db",  # pragma: allowlist secret
@@ -226,6 +232,12 @@ def test_an_unusable_url_names_the_variable_and_hides_the_password(url: str) -> 
     with pytest.raises(UserError, match="OPTIFLOW_CATALOG_URL") as caught:
         make_engine(url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite"])
+def test_sqlite_is_served_by_pythons_own_driver(scheme: str, tmp_path: Path) -> None:
+    engine = make_engine(f"{scheme}:///{tmp_path}/catalog.db")
+    assert (engine.driver, engine.url.database) == ("pysqlite", f"{tmp_path}/catalog.db")
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])

@@ -1,11 +1,17 @@
 """The container program, run as SageMaker runs it: a process, `/opt/ml` folders, an exit code and a failure file."""
 
+import errno
+import gzip
+import io
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tarfile
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -253,8 +259,6 @@ def test_a_full_disk_has_its_own_exit_code_and_leaves_no_model(tmp_path):
 
 
 def archive(path: Path, members: list[tarfile.TarInfo], content: bytes = b"model") -> Path:
-    import io
-
     with tarfile.open(path, "w:gz") as tar:
         for member in members:
             member.size = len(content) if member.isreg() else 0
@@ -307,6 +311,133 @@ def test_what_is_no_whole_archive_is_refused(tmp_path, cut: int):
     with pytest.raises(UserError, match="not a whole tar archive"):
         extract_model(path, tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def raw(path: Path, *parts: bytes) -> Path:
+    """An archive of these bytes, with the end that a tar has."""
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        for part in (*parts, bytes(2 * tarfile.BLOCKSIZE)):
+            packed.write(part)
+    return path
+
+
+def header(kind: bytes, content: bytes = b"", name: str = "x") -> bytes:
+    """One member with its content, filled up to whole blocks; a header that lengthens the next one is one as well."""
+    info = member(name, kind)
+    info.size = len(content)
+    return info.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def pax(*fields: tuple[str, bytes], kind: bytes = tarfile.XHDTYPE) -> bytes:
+    records = b""
+    for name, value in fields:
+        rest = b" " + name.encode() + b"=" + value + b"\n"
+        length = len(rest) + 1
+        while length != len(rest) + len(str(length)):
+            length = len(rest) + len(str(length))
+        records += str(length).encode() + rest
+    return header(kind, records)
+
+
+def endless() -> bytes:
+    """A header whose member is longer than any archive; GNU tar writes such a number as bytes."""
+    info = member("x")
+    info.size = 2**60
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+MODEL = header(tarfile.REGTYPE, b"model", MODEL_FILE)
+FILE = header(tarfile.REGTYPE, b"content")
+FOLDER = header(tarfile.DIRTYPE, name="folder")
+FIRST = header(tarfile.REGTYPE, b"content", "folder/first")
+HOSTILE = {
+    "a NUL in a PAX path": [pax(("path", b"a\0b")), FILE],
+    "3000 PAX headers": [pax(("comment", b"c"))] * 3000,
+    "3000 long names": [header(tarfile.GNUTYPE_LONGNAME, b"a\0")] * 3000,
+    "the model is a folder, then a file": [header(tarfile.DIRTYPE, name=MODEL_FILE)],
+    "an empty long name": [header(tarfile.GNUTYPE_LONGNAME, b"\0"), FILE],
+    "a name of 5000 characters": [pax(("path", b"a" * 5000)), FILE],
+    "a file, then a folder of its name": [header(tarfile.REGTYPE, name="a"), header(tarfile.REGTYPE, name="a/b")],
+    "folders deeper than recursion": [pax(("path", b"a/" * 1500 + b"b")), FILE],
+    "a size below zero": [pax(("size", b"-1000000")), FILE],
+    "a size that is no number": [pax(("GNU.sparse.size", b"many")), FILE],
+    "a length of too many digits": [header(tarfile.XHDTYPE, b"9" * 5000 + b" a=b\n"), FILE],
+    "a size that hides a greater one": [pax(("GNU.sparse.realsize", b"9")), endless()],
+    "a sparse file": [pax(("GNU.sparse.size", b"9"), ("GNU.sparse.numblocks", b"0")), FILE],
+    "a sparse file without its map": [pax(("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0")), FILE],
+    "many fields for one member": [pax(*((f"f{n}", b"") for n in range(101))), FILE],
+    "many fields for all members": [pax(*((f"f{n}", b"") for n in range(101)), kind=tarfile.XGLTYPE), FILE],
+    "digits that a pattern tries one by one": [header(tarfile.XHDTYPE, b"1" * 1_000_000), FILE],
+}
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize("parts", HOSTILE.values(), ids=HOSTILE.keys())
+def test_an_archive_made_to_break_its_reader_is_refused_and_leaves_nothing(tmp_path, parts: list[bytes], is_there):
+    target = tmp_path / "target"
+    if is_there:
+        target.mkdir()
+        (target / "mine").write_text("kept")
+    with pytest.raises(UserError, match=r"^model\.tar\.gz is "):
+        extract_model(raw(tmp_path / "model.tar.gz", FOLDER, FIRST, *parts, MODEL), target)
+    assert list(target.rglob("*")) == ([target / "mine"] if is_there else [])
+
+
+def zeros(megabytes: int) -> Iterator[bytes]:
+    yield from [bytes(2**20)] * megabytes
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize("before", [b"", MODEL], ids=["first", "after a member"])
+def test_a_header_of_64_mb_is_refused_before_it_is_in_memory(tmp_path, kind: bytes, before: bytes):
+    info = member("x", kind)
+    info.size = 64 * 2**20
+    path = raw(tmp_path / "model.tar.gz", before, info.tobuf(tarfile.USTAR_FORMAT), *zeros(64), FILE)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="bytes of headers before one member"):
+            extract_model(path, tmp_path / "target", max_bytes=2**20)
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_was_accepted_lends_its_bytes_to_no_header(tmp_path):
+    big = header(tarfile.REGTYPE, bytes(2**20), MODEL_FILE)
+    path = raw(tmp_path / "model.tar.gz", big, pax(("comment", b"c" * 2**19)), FILE)
+    with pytest.raises(UserError, match="bytes of headers before one member"):
+        extract_model(path, tmp_path / "target")
+
+
+def test_long_names_many_files_and_the_headers_of_gnu_tar_are_taken(tmp_path):
+    source = tmp_path / "source"
+    deep = source / "/".join(["d" * 200] * 15)
+    deep.mkdir(parents=True)
+    (deep / ("f" * 200)).write_text("deep")
+    for number in range(300):
+        (source / f"{number}").write_bytes(b"x" * number)
+    (source / MODEL_FILE).write_bytes(os.urandom(300_000))
+    for format_ in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / "model.tar.gz", "w:gz", format=format_) as tar:
+            tar.add(source, arcname=".")
+        target = tmp_path / str(format_)
+        extract_model(tmp_path / "model.tar.gz", target)
+        assert {p.relative_to(target): p.read_bytes() for p in target.rglob("*") if p.is_file()} == {
+            p.relative_to(source): p.read_bytes() for p in source.rglob("*") if p.is_file()
+        }
+
+
+def test_a_disk_that_refuses_a_write_stays_loud_and_nothing_is_left(tmp_path):
+    path = raw(tmp_path / "model.tar.gz", header(tarfile.REGTYPE, bytes(200_000), MODEL_FILE))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            extract_model(path, tmp_path / "target")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG
+    assert not (tmp_path / "target").exists()
 
 
 def test_an_archive_without_a_model_is_refused(tmp_path):

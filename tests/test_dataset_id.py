@@ -80,6 +80,13 @@ def test_a_name_that_is_not_utf8_is_refused_in_a_message_that_is() -> None:
     assert "caf\\udce9.csv" in str(caught.value).encode().decode()
 
 
+@pytest.mark.parametrize("name", ["a\0b.csv", "a\nb.csv", "a.csv\0", "a\x1b[2J.csv", "a\x7f.csv", "a\x85.csv"])
+def test_a_name_with_a_control_character_is_refused_in_a_message_without_one(name: str) -> None:
+    with pytest.raises(UserError, match=r"holds a control character.*rename the file") as caught:
+        dataset_id(name)
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("name", ["orders.pdf", "orders", "orders.csv.bak", "orders.gz", ".csv"])
 def test_a_file_that_is_no_table_is_refused_with_the_suffixes_that_are(name: str) -> None:
     with pytest.raises(UserError, match=r"\.parquet"):

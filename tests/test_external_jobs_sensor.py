@@ -13,10 +13,12 @@ import polars as pl
 import pytest
 from dagster._core.definitions.run_request import SkipReason
 
+from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.sensors.external_jobs_decision import (
     FIRST_PAUSE,
+    MAX_SUBMISSIONS,
     MAX_TRIES,
     Decision,
     RunState,
@@ -26,7 +28,7 @@ from optiflow_dagster.sensors.external_jobs_decision import (
 from resources.adapters import Adapters
 from resources.catalog.records import DatasetRecord, JobRecord, revision_of
 from resources.catalog.store import CatalogStore
-from resources.jobs.contract import Channel, JobKind, JobRequest, JobState, JobStatus
+from resources.jobs.contract import NOT_SUBMITTED, Channel, JobKind, JobRequest, JobState, JobStatus
 from resources.jobs.local import LocalJobs
 from resources.settings import load_settings
 
@@ -53,33 +55,36 @@ def state(name: str, status: JobStatus) -> JobState:
 def test_a_job_is_followed_up_once_it_has_ended_and_nobody_else_answers_for_it(
     known: JobStatus, there: JobStatus | None, run: RunState, replaced: bool
 ) -> None:
-    """`there` is what the place says; None is a job that it does not know, which `describe` turns into a failed one."""
+    """`there` is what the place says; None is a job that it does not know: failed, unless its run is still at work."""
     waiting = [job(status=known)]
     if replaced:
         waiting.append(job("b", created_at=NOW + timedelta(seconds=1)))
     active = {name: state(name, JobStatus.IN_PROGRESS) for name in "b"}
-    if there is not None and not there.is_final:
+    if there in (JobStatus.PENDING, JobStatus.IN_PROGRESS):
         active["a"] = state("a", there)
     asked: list[str] = []
 
-    def describe(asked_for: JobRecord) -> JobState:
+    def describe(asked_for: JobRecord) -> JobState | None:
         asked.append(asked_for.name)
-        return state(asked_for.name, there or JobStatus.FAILED)
+        return None if there is None else state(asked_for.name, there)
 
     decision = choose_follow_ups(
         waiting, active, describe, lambda run_of: run if run_of == "run-of-a" else "active", lambda _: 1, NOW
     )
-    ours = [update for update in decision.updates if update.name == "a"]
     works = "a" in active
-    over = not works and run == "ended"
+    busy = run in ("active", "retrying")
     assert asked == ([] if works or known.is_final else ["a"])
-    assert [update.status for update in ours] == (
-        [active["a"].status] if works and active["a"].status != known else [there or JobStatus.FAILED] if asked else []
-    )
-    assert [found.name for found in decision.follow_up] == (["a"] if over and not replaced else [])
-    assert [found.name for found in decision.superseded] == (["a"] if over and replaced else [])
-    assert [found.name for found in decision.stop] == (["a"] if run == "canceled" else [])
-    assert decision.waiting == int(not over and run != "canceled") + int(replaced)
+    found = active["a"].status if works else known if known.is_final else there
+    if found is None and not busy:
+        found = JobStatus.FAILED
+    ours = [update.status for update in decision.updates if update.name == "a"]
+    assert ours == ([] if found in (None, known) else [found])
+    over = found is not None and found.is_final and not busy
+    assert [job.name for job in decision.follow_up] == (["a"] if over and run == "ended" and not replaced else [])
+    assert [job.name for job in decision.closed] == (["a"] if over and (run == "canceled" or replaced) else [])
+    to_stop = run == "canceled" and not over and found is not JobStatus.STOPPING
+    assert [job.name for job in decision.stop] == (["a"] if to_stop else [])
+    assert decision.waiting == int(not over) + int(replaced)
     assert decision.again == []
 
 
@@ -89,7 +94,7 @@ def test_jobs_of_other_revisions_datasets_and_kinds_do_not_replace_each_other() 
         jobs, {}, lambda found: state(found.name, JobStatus.COMPLETED), lambda _: "ended", lambda _: 1, NOW
     )
     assert [found.name for found in decision.follow_up] == [found.name for found in jobs]
-    assert decision.superseded == []
+    assert decision.closed == []
 
 
 def test_a_job_that_is_in_no_listing_while_it_stops_is_waited_for() -> None:
@@ -115,6 +120,19 @@ def test_a_job_that_failed_in_passing_is_done_again_after_a_growing_pause_and_no
         assert (early.waiting, early.again, late.again) == (1, [], [failed])
     else:
         assert early.follow_up == late.follow_up == [failed]
+
+
+def test_what_was_not_taken_is_submitted_again_for_hours_and_not_for_ever() -> None:
+    refused = job(status=JobStatus.FAILED, failure_reason=f"{NOT_SUBMITTED}: the quota is used up", ended_at=NOW)
+    asked, now = [], NOW
+    for number in range(1, MAX_SUBMISSIONS + 1):
+        now = due_at(replace(refused, ended_at=now), number)
+        decision = choose_follow_ups(
+            [replace(refused, round=number)], {}, lambda _: None, lambda _: "ended", lambda _: 1, now
+        )
+        asked.append((len(decision.again), len(decision.follow_up)))
+    assert asked == [(1, 0)] * (MAX_SUBMISSIONS - 1) + [(0, 1)]
+    assert timedelta(hours=2) < now - NOW < timedelta(hours=8)
 
 
 def test_jobs_that_failed_together_do_not_come_back_together() -> None:
@@ -244,14 +262,14 @@ def test_a_failed_job_turns_its_model_red_and_is_not_followed_up_again(tick: Tic
 @pytest.fixture
 def long(tick: Ticks, tmp_path: Path) -> Iterator[LocalJobs]:
     """A place of its own where the job `long` runs on and on."""
-    tick.jobs = LocalJobs(root=str(tmp_path / "jobs"))
+    tick.jobs = place = LocalJobs(root=str(tmp_path / "jobs"))
     endless = {"num_round": "10000000", "nthread": "1", "max_depth": "1"}
     train = {"train": Channel((tmp_path / "train.parquet").as_uri())}
     pl.DataFrame({"y": [1.0, 2.0] * 9, "x": [1.0, 2.0] * 9}).write_parquet(tmp_path / "train.parquet")
-    tick.jobs.submit(JobRequest("long", TRAINING, "xgboost", endless, train))
-    yield tick.jobs
-    tick.jobs.stop("long", TRAINING)
-    tick.jobs.wait("long", TRAINING)
+    place.submit(JobRequest("long", TRAINING, "xgboost", endless, train))
+    yield place
+    place.stop("long", TRAINING)
+    place.wait("long", TRAINING)
 
 
 def test_a_running_job_is_waited_for_and_its_state_kept(tick: Ticks, long: LocalJobs) -> None:
@@ -276,9 +294,26 @@ def test_a_job_whose_run_was_canceled_is_stopped_unless_a_person_only_left_the_t
     if started_by == "cli":
         assert tick.said() == "1 job(s) still running."
         return
-    assert not tick.requests()
+    assert tick.said() == "1 job(s) still running."
     assert long.wait("long", TRAINING).status is JobStatus.STOPPED
+    assert not tick.requests()
+    assert tick.known("long").status is JobStatus.STOPPED
     assert tick.said() == "No job is running."
+
+
+def test_a_job_that_may_not_be_stopped_is_said_and_holds_up_no_other(tick: Ticks, long: LocalJobs) -> None:
+    class Protected(LocalJobs):
+        def stop(self, name: str, kind: JobKind) -> None:
+            raise UserError("access is denied. Allow sagemaker:StopTrainingJob")
+
+    run = dg.DagsterRun(job_name="orders_job", status=dg.DagsterRunStatus.CANCELED)
+    tick.instance.add_run(run)
+    tick.store.put_job(job("long", run_id=run.run_id))
+    tick.jobs = Protected(root=long.root)
+    assert tick.said() == "1 job(s) still running. access is denied. Allow sagemaker:StopTrainingJob"
+    tick.store.put_job(job("gone", dataset="x"))
+    assert [request.run_key for request in tick.requests()] == ["gone/1"]
+    assert [found.name for found in tick.store.open_jobs()] == ["long", "gone"]
 
 
 def test_a_job_that_failed_in_passing_is_submitted_again_under_another_run_key(tick: Ticks) -> None:
@@ -308,6 +343,32 @@ def test_a_job_whose_run_still_works_or_will_be_retried_is_that_runs_business(ti
     assert tick.said() == "1 job(s) still running."
     tick.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
     assert [request.run_key for request in tick.requests()] == ["good/1"]
+
+
+@pytest.mark.parametrize(
+    "status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+)
+def test_the_last_try_of_a_crashed_run_answers_for_its_job(tick: Ticks, status: dg.DagsterRunStatus) -> None:
+    """Dagster leaves `will_retry` on the run that it has tried again."""
+    last = dg.DagsterRun(job_name="orders_job", status=status)
+    middle, first = (
+        dg.DagsterRun(
+            job_name="orders_job",
+            status=dg.DagsterRunStatus.FAILURE,
+            tags={"dagster/will_retry": "true", "dagster/auto_retry_run_id": tried_as},
+        )
+        for tried_as in (last.run_id, "")
+    )
+    first = first.with_tags({**first.tags, "dagster/auto_retry_run_id": middle.run_id})
+    for run in (first, middle, last):
+        tick.instance.add_run(run)
+    tick.store.put_job(job("good", run_id=first.run_id))
+    if status is dg.DagsterRunStatus.FAILURE:
+        assert [request.run_key for request in tick.requests()] == ["good/1"]
+    else:
+        open_jobs = 0 if status is dg.DagsterRunStatus.CANCELED else 1
+        assert not tick.requests()
+        assert len(tick.store.open_jobs()) == open_jobs
 
 
 def test_a_job_whose_folder_is_gone_has_failed_with_that_reason(tick: Ticks) -> None:

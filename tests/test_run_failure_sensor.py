@@ -1,4 +1,4 @@
-"""`run_failure_sensor`: what a webhook gets, and what is said when it does not take it."""
+"""`run_failure_sensor`: what a webhook or a topic gets, and what is said when it does not take it."""
 
 import json
 import socket
@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import boto3
 import dagster as dg
 import pytest
+from aws_double.client import AwsDouble
 from dagster._core.definitions.run_request import SkipReason
 
-from optiflow.errors import TransientError
-from optiflow_dagster.sensors.run_failure import alert, post, run_failure_sensor
+from optiflow.errors import TransientError, UserError
+from optiflow_dagster.sensors.run_failure import alert, post, publish, run_failure_sensor
 
 SECRET = "T0ken-of-ours"  # pragma: allowlist secret
 
@@ -121,6 +123,36 @@ def test_a_failed_run_is_told_with_its_own_cause(webhook: Webhook, kind: type[Ex
     (message,) = webhook.messages
     assert message["run_id"] == run.run_id
     assert "Column 'Date' holds no dates." in message["cause"]
+
+
+@pytest.fixture
+def topic(aws: AwsDouble) -> str:
+    return boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+
+
+def test_who_subscribes_to_the_topic_is_told_of_a_failed_run(topic: str) -> None:
+    queues = boto3.client("sqs")
+    queue = queues.create_queue(QueueName="inbox")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    sensor = run_failure_sensor(topic)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = fail("Kein gültiges Datum.", ValueError).execute_in_process(
+            instance=instance, raise_on_error=False, tags={"dagster/partition": "shop"}
+        )
+        context = dg.build_run_status_sensor_context(
+            sensor.name, run.get_run_failure_event(), instance, run.dagster_run
+        ).for_run_failure()
+        sensor(context)
+    (message,) = queues.receive_message(QueueUrl=queue)["Messages"]
+    told = json.loads(message["Body"])
+    assert told["Subject"] == "OptiFlow: orders_training_job of shop failed"
+    assert json.loads(told["Message"])["cause"].endswith("Kein gültiges Datum.")
+
+
+def test_a_topic_that_is_not_there_is_told(topic: str) -> None:
+    with pytest.raises(UserError, match="OPTIFLOW_ALERT_URL"):
+        publish(f"{topic}-gone", alert(dg.DagsterRun(job_name="orders_job"), "Why"))
 
 
 def test_without_an_address_nothing_is_sent() -> None:

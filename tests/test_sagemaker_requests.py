@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import botocore.session
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from resources.jobs import sagemaker_requests as requests
-from resources.jobs.contract import CSV, PARQUET, Channel, JobKind, JobRequest, JobStatus
+from resources.jobs.contract import CSV, MAX_NAME_LENGTH, PARQUET, Channel, JobKind, JobRequest, JobStatus
 from resources.jobs.sagemaker import SageMakerJobs, pause_seconds
 from resources.jobs.sagemaker_images import xgboost_image
 from resources.jobs.sagemaker_links import console_url, log_url
@@ -57,8 +58,8 @@ places = st.builds(
     transform_instance_type=st.sampled_from(["ml.m5.xlarge", "ml.c6i.large"]),
     transform_instance_count=st.integers(1, 20),
     volume_gb=st.integers(1, 16_384),
-    max_runtime_seconds=st.integers(1, 432_000),
-    max_wait_seconds=st.none() | st.integers(1, 864_000),
+    max_runtime_seconds=st.integers(1, 28 * 86_400),
+    max_wait_seconds=st.none() | st.integers(1, 56 * 86_400),
     use_spot=st.booleans(),
     kms_key=st.none() | st.just("arn:aws:kms:eu-central-1:123456789012:key/1234abcd"),
     tags=st.dictionaries(st.text(max_size=200), st.text(max_size=300), max_size=6),
@@ -75,7 +76,7 @@ def test_every_request_passes_the_model_of_the_api(jobs, tags, script):
     limit = body["StoppingCondition"]
     assert limit.get("MaxWaitTimeInSeconds", limit["MaxRuntimeInSeconds"]) >= limit["MaxRuntimeInSeconds"]
     assert refused("CreateModel", requests.model(jobs, scoring(TRANSFORM, tags=tags), IMAGE)) is None
-    assert refused("CreateTransformJob", requests.transform_job(jobs, scoring(TRANSFORM, tags=tags))) is None
+    assert refused("CreateTransformJob", requests.transform_job(jobs, scoring(TRANSFORM, tags=tags), "model-1")) is None
     processing = processing_job(jobs, scoring(PROCESSING, PARQUET, tags=tags, source_uri=SOURCE), IMAGE)
     assert refused("CreateProcessingJob", processing) is None
 
@@ -150,7 +151,7 @@ def test_tags_of_the_request_win_and_lose_what_aws_does_not_allow():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: requests.transform_job(place(), scoring(TRANSFORM, PARQUET)), "text/csv"),
+        (lambda: requests.transform_job(place(), scoring(TRANSFORM, PARQUET), "model-1"), "text/csv"),
         (lambda: processing_job(place(), scoring(PROCESSING), IMAGE), "source_uri"),
         (lambda: requests.model(place(), training(), IMAGE), "model_uri"),
         (
@@ -317,3 +318,18 @@ def test_the_module_loads_no_library_of_aws():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "resources.jobs.sagemaker_submission" in loaded
     assert not {"boto3", "botocore", "sagemaker", "pandas"} & set(loaded)
+
+
+def test_a_model_is_found_again_unless_what_it_is_made_of_has_changed() -> None:
+    request = scoring(TRANSFORM, tags={"dagster/run-id": "1"})
+    name = requests.model(place(), request, IMAGE)["ModelName"]
+    assert name.startswith(request.name)
+    assert requests.model(place(), scoring(TRANSFORM, tags={"dagster/run-id": "2"}), IMAGE)["ModelName"] == name
+    others = [
+        requests.model(place(role_arn="arn:aws:iam::123456789012:role/other"), request, IMAGE),
+        requests.model(place(subnets=["subnet-1"], security_group_ids=["sg-1"]), request, IMAGE),
+        requests.model(place(), request, f"{IMAGE}-other"),
+    ]
+    assert len({name, *(other["ModelName"] for other in others)}) == 4
+    longest = requests.model(place(), replace(request, name="x" * MAX_NAME_LENGTH), IMAGE)["ModelName"]
+    assert len(longest) == MAX_NAME_LENGTH

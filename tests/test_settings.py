@@ -88,6 +88,7 @@ def test_a_variable_is_read_and_an_empty_one_is_unset(name: str, monkeypatch: py
         ("OPTIFLOW_UPLOAD_QUEUE_URL", "arn:aws:sqs:eu-central-1:123456789012:uploads"),
         ("OPTIFLOW_FRED_URL", "ftp://x"),
         ("OPTIFLOW_ALERT_URL", "hooks.example/token-of-mine"),
+        ("OPTIFLOW_ALERT_URL", "arn:aws:sqs:eu-central-1:123456789012:alerts"),
         ("OPTIFLOW_MAX_PARALLEL_JOBS", "0"),
         ("OPTIFLOW_MAX_PARALLEL_JOBS", "two"),
         ("OPTIFLOW_UPLOAD_SETTLE_SECONDS", "-1"),
@@ -100,6 +101,11 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
     with pytest.raises(UserError, match=rf"Configuration: {name}: \S+") as caught:
         load_settings()
     assert "token-of-mine" not in str(caught.value)
+
+
+def test_alerts_may_go_to_a_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTIFLOW_ALERT_URL", "arn:aws:sns:eu-central-1:123456789012:alerts")
+    assert load_settings().alert_url == "arn:aws:sns:eu-central-1:123456789012:alerts"
 
 
 def test_all_wrong_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """Messages of the upload queue, and what follows from their events."""
 
 import contextlib
+import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +30,7 @@ def test_an_event_is_the_same_by_whatever_way_it_comes(wrap: Any, form: Any) -> 
     assert read_message(json.dumps(wrap(form(EVENT)))) == [EVENT]
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
 made = st.builds(UploadEvent, texts, texts, st.integers(0, 2**50), texts, st.text("0123456789ABCDEF"), texts)
 
 
@@ -66,6 +68,20 @@ def test_what_is_no_upload_leads_to_nothing(content: dict[str, Any]) -> None:
         '{"Type": "Notification", "Message": "hello"}',
         '{"source": "aws.s3", "detail-type": "Object Created", "detail": {}}',
         json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": None}]}),
+        *(json.dumps(bridged(replace(EVENT, key=bad))) for bad in (5, None, [], "a\ud800.csv", "a\0.csv", "a" * 1025)),
+        *(
+            json.dumps(form(replace(EVENT, bucket=bad)))
+            for form in (direct, bridged)
+            for bad in (5, None, [], "\ud800")
+        ),
+        *(
+            json.dumps(form(replace(EVENT, size=bad)))
+            for form in (direct, bridged)
+            for bad in (1e400, -1e400, [], None)
+        ),
+        *(json.dumps(direct(replace(EVENT, **{field: "\0"}))) for field in ("key", "etag", "sequencer", "time")),
+        json.dumps(direct(replace(EVENT, size=7))).replace("7", "1e999"),
+        json.dumps(direct(EVENT)).replace("a+b", "\\ud800"),
     ],
 )
 def test_a_message_of_another_kind_is_unreadable(body: str) -> None:
@@ -73,19 +89,46 @@ def test_a_message_of_another_kind_is_unreadable(body: str) -> None:
         read_message(body)
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | texts,
-        lambda c: (
-            st.lists(c)
-            | st.dictionaries(texts | st.sampled_from(["Records", "Message", "Type", "source", "detail"]), c)
-        ),
-    )
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
+anything = st.recursive(
+    leaves,
+    lambda c: (
+        st.lists(c) | st.dictionaries(texts | st.sampled_from(["Records", "Message", "Type", "source", "detail"]), c)
+    ),
 )
+
+
+def places(content: Any) -> list[tuple[Any, Any]]:
+    """Every container in `content` with each of its keys or positions."""
+    keys = list(content) if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else []
+    return [(content, key) for key in keys] + [place for key in keys for place in places(content[key])]
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> Any:
+    """An event of S3 in which some values are others, or missing."""
+    event = replace(draw(made), bucket="bucket", key=f"team/uploads/orders/{draw(texts)}.csv")
+    content = copy.deepcopy(draw(st.sampled_from([direct, bridged]))(event))
+    for _ in range(draw(st.integers(1, 3))):
+        found = places(content)
+        if not found:
+            break
+        container, key = draw(st.sampled_from(found))
+        if draw(st.integers(0, 5)):
+            container[key] = draw(leaves | st.just("\ud800") | st.just("team/uploads/orders/\udfff\0.csv") | anything)
+        else:
+            del container[key]
+    return draw(st.sampled_from([lambda c: c, by_sns]))(content)
+
+
+@settings(max_examples=400, deadline=None)
+@given(anything | spoiled())
 def test_whatever_json_comes_it_is_read_or_unreadable(content: Any) -> None:
     with contextlib.suppress(UnreadableMessageError):
-        assert isinstance(read_message(json.dumps(content)), list)
+        found = read(*read_message(json.dumps(content)))
+        for arrival in found.arrivals:
+            assert "\0" not in arrival.run_key.encode().decode()
+        assert read_progress(write_progress(None, Progress((), found.known))).known == found.known
 
 
 def event(name: str, sequencer: str = "01", size: int = 5, bucket: str = "bucket") -> UploadEvent:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from dagster._core.definitions.run_request import SkipReason
 from s3_events import bridged, by_sns, direct
 
 from optiflow_dagster.definitions import build_definitions
+from optiflow_dagster.sensors.upload_events import _read
 from resources.adapters import Adapters
 from resources.settings import load_settings
 from resources.storage import S3Storage
 from resources.upload_events import UploadEvent
+from resources.upload_queue import Message
 
 BUCKET = "optiflow-queue-test"
 
@@ -157,6 +160,26 @@ def test_messages_that_are_not_from_s3_are_kept_and_named_once_and_stop_no_other
     said = queue.said()
     assert said.startswith("A message of the upload queue cannot be read: not JSON")
     assert f"s3://{BUCKET}/team/lake/unreadable-messages/" in said
+
+
+def test_events_that_no_database_could_record_are_kept_and_stop_no_other(queue: Queue) -> None:
+    good = queue.put("orders/a.csv")
+    poison = [bridged(replace(good, key="team/uploads/orders/\ud800.csv")), direct(replace(good, etag="\0"))]
+    endless = json.dumps(direct(replace(good, size=987654321))).replace("987654321", "1e999")
+    queue.send(*poison, endless, direct(good), direct(replace(good, key="team/uploads/orders/b\n.csv")))
+    assert [dataset for dataset, _ in queue.requests()] == ["a"]
+    kept = [queue.storage.read_bytes(item.key).decode() for item in queue.storage.list("lake/unreadable-messages")]
+    assert sorted(kept) == sorted([*map(json.dumps, poison), endless])
+    assert queue.said() == "No new upload in the queue."
+    assert queue.left() == 0
+
+
+def test_a_body_that_is_no_utf8_is_kept_with_every_bit_of_it(queue: Queue) -> None:
+    context = dg.build_sensor_context(instance=queue.instance)
+    events, (note,) = _read(context, queue.storage, [Message("1", "r", "\ud800 not JSON")])
+    (item,) = queue.storage.list("lake/unreadable-messages")
+    assert (events, queue.storage.read_bytes(item.key)) == ([], b"\xed\xa0\x80 not JSON")
+    assert note.endswith(f"It was moved to {queue.storage.uri_for(item.key)}.")
 
 
 def test_the_event_that_s3_sends_as_a_test_is_deleted(queue: Queue) -> None:

@@ -18,8 +18,10 @@ from optiflow.pipelines.orders import ORDERS
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.jobs import pipeline_jobs
 from optiflow_dagster.sensors import uploads
+from optiflow_dagster.sensors.uploads import S3_OVERLAP
 from optiflow_dagster.sensors.uploads_decision import (
     MOST_REMEMBERED,
+    Overlap,
     Position,
     choose_uploads,
     mark,
@@ -102,23 +104,63 @@ def test_the_oldest_are_taken_first_and_the_rest_of_an_instant_in_the_next_tick(
     first = choose_uploads(files, Position(), now_ns=9, settle_ns=0, limit=3)
     assert ([file.name for file in first.take], first.more) == (["z", "a", "b"], 1)
     marks = {file.name: mark(file) for file in files}
-    assert first.position == Position(5, frozenset({marks["a"], marks["b"]}), 5)
+    assert first.position == Position(5, frozenset({marks["a"], marks["b"]}), 5, 5)
     second = choose_uploads(files, first.position, now_ns=9, settle_ns=0, limit=3)
     assert [file.name for file in second.take] == ["c"]
-    assert second.position == Position(5, frozenset({marks["a"], marks["b"], marks["c"]}), 5)
+    assert second.position == Position(5, frozenset({marks["a"], marks["b"], marks["c"]}), 5, 5)
 
 
 def test_files_of_one_instant_all_stay_known_however_many_they_are() -> None:
     many = 2 * MOST_REMEMBERED
     older, old = [landed(f"older-{n}", 4) for n in range(9)], [landed(f"old-{n}", 5) for n in range(many)]
-    first = choose_uploads([*older, *old], Position(), now_ns=9, settle_ns=0, limit=2 * many, overlap_ns=5)
+    first = choose_uploads([*older, *old], Position(), now_ns=9, settle_ns=0, limit=2 * many, overlap=Overlap(5, 5))
     position = read_cursor(write_cursor({"orders": first.position}))["orders"]
     assert (len(position.seen), position.since_ns) == (many, 5)
     files = [*older, *old, landed("late", 5)]
-    second = choose_uploads(files, position, now_ns=9, settle_ns=0, limit=many, overlap_ns=5)
+    second = choose_uploads(files, position, now_ns=9, settle_ns=0, limit=many, overlap=Overlap(5, 5))
     assert [file.name for file in second.take] == ["late"]
-    third = choose_uploads(files, second.position, now_ns=9, settle_ns=0, limit=many, overlap_ns=5)
+    third = choose_uploads(files, second.position, now_ns=9, settle_ns=0, limit=many, overlap=Overlap(5, 5))
     assert (third.take, len(third.position.seen)) == ([], many + 1)
+
+
+WHOLE, IN_PARTS = 3, 40
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 60), st.integers(0, WHOLE), st.booleans(), st.integers(0, IN_PARTS)), max_size=25
+    ),
+    st.integers(1, 4),
+)
+def test_files_that_appear_later_than_their_time_says_are_each_taken_once(files, limit) -> None:
+    """As S3 shows them: some whole and a little late, some in parts and long after the time they carry."""
+    appears: list[tuple[int, LandedFile]] = []
+    for number, (changed, late, in_parts, much_later) in enumerate(files):
+        etag = f"{number:032x}-2" if in_parts else f"{number:032x}"
+        file = LandedFile(StoredObject(f"f{number}", 1, 100 + changed, etag))
+        appears.append((100 + changed + (much_later if in_parts else late), file))
+    position, taken, overlap = Position(), [], Overlap(WHOLE, IN_PARTS)
+    for now in range(100, 100 + 60 + IN_PARTS + len(files) + 1):
+        there = [file for at, file in appears if at <= now]
+        while True:
+            found = choose_uploads(there, position, now_ns=now, settle_ns=0, limit=limit, overlap=overlap)
+            position = read_cursor(write_cursor({"orders": found.position}))["orders"]
+            taken += [file.name for file in found.take]
+            if not found.more:
+                break
+    assert sorted(taken) == sorted(file.name for _, file in appears)
+
+
+def test_a_large_upload_that_took_hours_is_taken_among_thousands_of_newer_files() -> None:
+    second = 10**9
+    newer = [landed(f"newer-{n}", (100 + n // 20) * second) for n in range(MOST_REMEMBERED + 1000)]
+    first = choose_uploads(newer, Position(), now_ns=10**6 * second, settle_ns=0, limit=10**6, overlap=S3_OVERLAP)
+    large = LandedFile(StoredObject("large", 1, 50 * second, f"{7:032x}-12"))
+    second_tick = choose_uploads(
+        [*newer, large], first.position, now_ns=10**6 * second, settle_ns=0, limit=10, overlap=S3_OVERLAP
+    )
+    assert [file.name for file in second_tick.take] == ["large"]
 
 
 def test_a_file_from_the_future_holds_back_nothing_that_is_older() -> None:

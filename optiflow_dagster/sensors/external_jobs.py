@@ -1,8 +1,7 @@
 """`external_jobs_sensor`: when an external job has ended, the next part of its chain begins."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 
 import dagster as dg
 
@@ -12,7 +11,7 @@ from optiflow_dagster.sensors.external_jobs_decision import RunState, choose_fol
 from resources.catalog import Catalog
 from resources.catalog.records import JobRecord
 from resources.failures import STARTED_BY_TAG
-from resources.jobs.contract import JobKind, Jobs, JobState, JobStatus
+from resources.jobs.contract import JobKind, Jobs
 from resources.revision import REVISION_TAG
 
 INTERVAL_SECONDS = 5
@@ -20,6 +19,8 @@ NEXT_PART = {JobKind.TRAINING: "prediction_job", JobKind.TRANSFORM: "report_job"
 SAME_PART = {JobKind.TRAINING: "training_job", JobKind.TRANSFORM: "prediction_job"}
 RUNS_A_QUERY = 500
 WILL_RETRY_TAG = "dagster/will_retry"
+RETRY_TAG = "dagster/auto_retry_run_id"
+"""On a failed run, by Dagster: the run that tries it again."""
 
 
 def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefinition:
@@ -42,45 +43,59 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
             decision = choose_follow_ups(
                 waiting,
                 {state.name: state for state in jobs.list_active({job.kind for job in waiting})},
-                partial(_describe, jobs),
+                lambda job: jobs.describe(job.name, job.kind),
                 _run_states(context.instance, {job.run_id for job in waiting}).__getitem__,
                 store.failed_tries,
                 datetime.now(UTC),
             )
-            for job in decision.stop:
-                jobs.stop(job.name, job.kind)
             for state in decision.updates:
                 store.update_job(state)
-            store.mark_followed_up(job.name for job in (*decision.superseded, *decision.stop))
+            store.mark_followed_up(job.name for job in decision.closed)
         except (OSError, TransientError, UserError) as error:
             # What could not be asked is not an answer: nothing moves until it can.
             return dg.SkipReason(f"Cannot ask for jobs: {error}")
+        notes = [note for job in decision.stop if (note := _stop(context, jobs, job))]
         requests = [*map(_follow_up, decision.follow_up), *map(_again, decision.again)]
-        return dg.SensorResult(
-            run_requests=requests,
-            skip_reason=None if requests else f"{decision.waiting} job(s) still running.",
-        )
+        said = " ".join([f"{decision.waiting} job(s) still running.", *notes])
+        return dg.SensorResult(run_requests=requests, skip_reason=None if requests else said)
 
     return external_jobs_sensor
 
 
-def _describe(jobs: Jobs, job: JobRecord) -> JobState:
-    state = jobs.describe(job.name, job.kind)
-    if state is not None:
-        return state
-    reason = "the job is unknown where it was submitted: its folder was deleted, or it is another account or region"
-    return JobState(
-        job.name, job.kind, JobStatus.FAILED, job.created_at, ended_at=datetime.now(UTC), failure_reason=reason
-    )
+def _stop(context: dg.SensorEvaluationContext, jobs: Jobs, job: JobRecord) -> str:
+    """Why the job could not be stopped; the next tick tries again, and the other jobs go on."""
+    try:
+        jobs.stop(job.name, job.kind)
+    except (OSError, TransientError, UserError) as error:
+        context.log.warning(str(error))
+        return str(error)
+    return ""
 
 
 def _run_states(instance: dg.DagsterInstance, run_ids: Collection[str]) -> dict[str, RunState]:
+    """How the runs stand; of a run that Dagster has tried again, how its last try does."""
+    runs: dict[str, dg.DagsterRun] = {}
+    wanted = set(run_ids)
+    while wanted:
+        found = _runs(instance, wanted)
+        runs |= found
+        wanted = {run.tags[RETRY_TAG] for run in found.values() if RETRY_TAG in run.tags} - runs.keys()
+    return {run_id: _run_state(_last_try(runs, run_id)) for run_id in run_ids}
+
+
+def _runs(instance: dg.DagsterInstance, run_ids: Collection[str]) -> dict[str, dg.DagsterRun]:
     # Asked for one by one, the runs of a thousand jobs took four to ten seconds, longer than the sensor's interval.
-    wanted, runs = list(run_ids), {}
+    wanted, found = list(run_ids), []
     for start in range(0, len(wanted), RUNS_A_QUERY):
-        found = instance.get_runs(dg.RunsFilter(run_ids=wanted[start : start + RUNS_A_QUERY]))
-        runs |= {run.run_id: run for run in found}
-    return {run_id: _run_state(runs.get(run_id)) for run_id in wanted}
+        found += instance.get_runs(dg.RunsFilter(run_ids=wanted[start : start + RUNS_A_QUERY]))
+    return {run.run_id: run for run in found}
+
+
+def _last_try(runs: Mapping[str, dg.DagsterRun], run_id: str) -> dg.DagsterRun | None:
+    run = runs.get(run_id)
+    while run is not None and RETRY_TAG in run.tags:
+        run = runs.get(run.tags[RETRY_TAG])
+    return run
 
 
 def _run_state(run: dg.DagsterRun | None) -> RunState:

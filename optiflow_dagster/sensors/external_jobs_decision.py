@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from resources.catalog.records import JobRecord
-from resources.jobs.contract import JobState
+from resources.jobs.contract import JobState, JobStatus, is_not_submitted
 
 RunState = Literal["active", "retrying", "canceled", "ended"]
 """How the run that answers for a job stands; `canceled` if a person stopped it."""
 
 MAX_TRIES = 5
+MAX_SUBMISSIONS = 12
+"""A submission that SageMaker did not take costs nothing, and a used-up quota may take hours: five, with these pauses."""
 FIRST_PAUSE = timedelta(minutes=1)
 """Before a job that failed in passing is submitted again; twice as long for each further try, a half more or less."""
+LONGEST_PAUSE = timedelta(minutes=32)
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,16 @@ class Decision:
     again: list[JobRecord] = field(default_factory=list)
     """Failed in passing: to be submitted again, under another name."""
     stop: list[JobRecord] = field(default_factory=list)
-    """Their run was canceled: nobody wants the result."""
-    superseded: list[JobRecord] = field(default_factory=list)
-    """Replaced by a later job of the same revision."""
+    """Their run was canceled and they are still at work: nobody wants the result."""
+    closed: list[JobRecord] = field(default_factory=list)
+    """Nothing follows: their run was canceled, or a later job of the same revision has replaced them."""
     waiting: int = 0
 
 
 def choose_follow_ups(
     open_jobs: Iterable[JobRecord],
     active: Mapping[str, JobState],
-    describe: Callable[[JobRecord], JobState],
+    describe: Callable[[JobRecord], JobState | None],
     run_state: Callable[[str], RunState],
     tries: Callable[[JobRecord], int],
     now: datetime,
@@ -46,37 +49,40 @@ def choose_follow_ups(
     Args:
         open_jobs: Jobs that were not followed up, the oldest first.
         active: Every job that is at work, from one listing a kind.
-        describe: The state of a job that is missing there; called for those alone.
+        describe: The state of a job that is missing there, or None if nobody knows it; called for those alone.
         run_state: How the run with this id stands.
         tries: How many jobs have failed at the same work, this one included.
         now: The time, UTC.
 
     A job whose run is active is that run's business: it waits for the job itself, or has only just submitted it. A
     run that crashed and will be tried again adopts the job. A job that a later one of the same revision has replaced
-    is closed without a follow-up.
+    is closed without a follow-up, and so is the job of a canceled run, once it has stopped.
     """
     jobs = list(open_jobs)
     newest = {(job.pipeline, job.dataset, job.revision, job.kind): job.name for job in jobs}
     decision = Decision()
     waiting = 0
     for known in jobs:
-        job, state = known, active.get(known.name)
+        job, state, run = known, active.get(known.name), run_state(known.run_id)
         if state is None and not job.status.is_final:
             state = describe(job)
+            if state is None and run in ("active", "retrying"):
+                waiting += 1  # it may not be seen yet, or be about to be made
+                continue
+            state = state or vanished(job, now)
         if state is not None:
             if state.status != job.status:
                 decision.updates.append(state)
             job = replace(
                 job, status=state.status, failure_reason=state.failure_reason, ended_at=state.ended_at or job.ended_at
             )
-        run = run_state(job.run_id)
-        if run == "canceled":
-            decision.stop.append(job)
-        elif not job.status.is_final or run != "ended":
+        if not job.status.is_final or run in ("active", "retrying"):
             waiting += 1
-        elif newest[job.pipeline, job.dataset, job.revision, job.kind] != job.name:
-            decision.superseded.append(job)
-        elif not job.may_pass or (tried := tries(job)) >= MAX_TRIES:
+            if run == "canceled" and job.status is not JobStatus.STOPPING:
+                decision.stop.append(job)
+        elif run == "canceled" or newest[job.pipeline, job.dataset, job.revision, job.kind] != job.name:
+            decision.closed.append(job)
+        elif not job.may_pass or (tried := _tries(job, tries)) >= _most(job):
             decision.follow_up.append(job)
         elif now >= due_at(job, tried):
             decision.again.append(job)
@@ -92,4 +98,20 @@ def due_at(job: JobRecord, tries: int) -> datetime:
     tick gives the same answer.
     """
     spread = int(hashlib.sha256(job.name.encode()).hexdigest()[:8], 16) / 2**32
-    return (job.ended_at or job.created_at) + FIRST_PAUSE * 2 ** (tries - 1) * (0.5 + spread)
+    pause = min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE)
+    return (job.ended_at or job.created_at) + pause * (0.5 + spread)
+
+
+def vanished(job: JobRecord, now: datetime) -> JobState:
+    """What is known of a job that its place does not know."""
+    reason = "the job is unknown where it was submitted: its folder was deleted, or it is another account or region"
+    return JobState(job.name, job.kind, JobStatus.FAILED, job.created_at, ended_at=now, failure_reason=reason)
+
+
+def _tries(job: JobRecord, tries: Callable[[JobRecord], int]) -> int:
+    # What was not taken is submitted under the same name again, in another round.
+    return job.round if is_not_submitted(job.failure_reason) else tries(job)
+
+
+def _most(job: JobRecord) -> int:
+    return MAX_SUBMISSIONS if is_not_submitted(job.failure_reason) else MAX_TRIES

@@ -1,4 +1,4 @@
-"""`run_failure_sensor`: tells a webhook about every failed run."""
+"""`run_failure_sensor`: tells a webhook or an SNS topic about every failed run."""
 
 import json
 from http.client import HTTPException
@@ -6,20 +6,26 @@ from urllib.request import Request, urlopen
 
 import dagster as dg
 
-from optiflow.errors import TransientError
+from optiflow.errors import TransientError, UserError
+from resources.aws.client import client
+from resources.aws.errors import aws_errors
 
 TIMEOUT_SECONDS = 10
+MAX_SUBJECT = 100
+MAX_CHARACTERS = 60_000
+"""SNS takes 262,144 bytes."""
 
 
 def run_failure_sensor(alert_url: str | None) -> dg.SensorDefinition:
-    """A sensor that posts to `alert_url`; without one it does nothing."""
+    """A sensor that posts to `alert_url`, or publishes to the SNS topic whose ARN it is; without one it does nothing."""
 
     @dg.run_failure_sensor(name="run_failure_sensor", default_status=dg.DefaultSensorStatus.RUNNING)
     def sensor(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-        """Posts a JSON message to OPTIFLOW_ALERT_URL for every failed run."""
+        """Sends a JSON message to OPTIFLOW_ALERT_URL, a webhook or an SNS topic, for every failed run."""
         if alert_url is None:
             return dg.SkipReason("OPTIFLOW_ALERT_URL is not set.")
-        post(alert_url, alert(context.dagster_run, _first_cause(context)))
+        send = publish if alert_url.startswith("arn:") else post
+        send(alert_url, alert(context.dagster_run, _first_cause(context)))
         return None
 
     return sensor
@@ -51,6 +57,26 @@ def post(url: str, message: dict[str, str]) -> None:
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise TransientError(f"The webhook in OPTIFLOW_ALERT_URL did not take the message: {reason}.") from error
+
+
+def publish(topic: str, message: dict[str, str]) -> None:
+    """Publish a JSON message to an SNS topic; who reads it as an e-mail sees the job and the dataset in its subject.
+
+    Raises:
+        UserError: the topic or the permission is missing.
+        TransientError: SNS cannot be reached.
+    """
+    subject = (
+        f"OptiFlow: {message['job']} of {message['dataset']} failed" if message["dataset"] else "OptiFlow: a run failed"
+    )
+    text = json.dumps(message, ensure_ascii=False, indent=1)[:MAX_CHARACTERS]
+    try:
+        with aws_errors("tell the topic in OPTIFLOW_ALERT_URL of a failed run"):
+            client("sns").publish(TopicArn=topic, Subject=subject[:MAX_SUBJECT], Message=text)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"OPTIFLOW_ALERT_URL: there is no topic {topic}. Mend the variable, or make the topic."
+        ) from error
 
 
 def _first_cause(context: dg.RunFailureSensorContext) -> str:

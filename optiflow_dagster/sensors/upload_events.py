@@ -71,7 +71,7 @@ def _read(
         except UnreadableMessageError as error:
             key = f"{UNREADABLE}/{message.id}.txt"
             # Kept before it is deleted: it would come back for ever, and it may be somebody's data.
-            storage.write_bytes(key, message.body.encode())
+            storage.write_bytes(key, message.body.encode(errors="surrogatepass"))
             note = f"A message of the upload queue cannot be read: {error}. It was moved to {storage.uri_for(key)}."
             context.log.warning(note)
             notes.append(note)

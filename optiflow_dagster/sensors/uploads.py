@@ -11,15 +11,23 @@ from optiflow.pipelines import PIPELINES
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
 from optiflow_dagster.sensors.upload_events import evaluate
-from optiflow_dagster.sensors.uploads_decision import Decision, Position, choose_uploads, read_cursor, write_cursor
+from optiflow_dagster.sensors.uploads_decision import (
+    Decision,
+    Overlap,
+    Position,
+    choose_uploads,
+    read_cursor,
+    write_cursor,
+)
 from resources.landing import LandedFile, landing_prefix, pair_files
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
 INTERVAL_SECONDS = 5
 FILES_A_TICK = 100
-OVERLAP_NS = 3600 * 10**9
-"""S3 gives an object that was sent in parts the time of the first request: it may appear in the past of the cursor."""
+HOUR_NS = 3600 * 10**9
+S3_OVERLAP = Overlap(whole_ns=HOUR_NS, in_parts_ns=7 * 24 * HOUR_NS)
+"""Seven days, after which the bucket's lifecycle rule of `docs/aws.md` ends an upload in parts."""
 
 
 def uploads_sensor(
@@ -56,7 +64,7 @@ def uploads_sensor(
                 now_ns=time.time_ns(),
                 settle_ns=int(settle_seconds * 1e9),
                 limit=FILES_A_TICK,
-                overlap_ns=OVERLAP_NS if isinstance(storage, S3Storage) else 0,
+                overlap=S3_OVERLAP if isinstance(storage, S3Storage) else Overlap(),
             )
         return _result(context, decisions)
 

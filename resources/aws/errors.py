@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from optiflow.errors import OptiflowError, TransientError, UserError
+from resources.aws.client import forget_clients
 
 MISSING = ("404", "NoSuchKey", "NotFound")
 PRECONDITION = ("412", "PreconditionFailed")
@@ -17,8 +18,16 @@ PASSING = (
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "EC2ThrottledException",
+    "ProvisionedThroughputExceededException",
     "TooManyRequestsException",
     "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "TransactionInProgressException",
     "SlowDown",
     "RequestTimeout",
     "RequestTimeoutException",
@@ -30,10 +39,12 @@ PASSING = (
     "CapacityError",
     "ResourceLimitExceeded",
     "OverLimit",
+    "429",
     "500",
     "502",
     "503",
     "504",
+    "509",
 )
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
 UNKNOWN_CREDENTIALS = (
@@ -71,11 +82,14 @@ def aws_errors(what: str) -> Iterator[None]:
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from s3transfer.exceptions import S3DownloadFailedError
 
     try:
         yield
     except (ClientError, BotoCoreError) as error:
         raise told(error, what) from error
+    except S3DownloadFailedError as error:
+        raise TransientError(f"Cannot {what} just now: it was overwritten meanwhile. It is tried again.") from error
     except Boto3Error as error:
         # upload_file raises an error of its own, without a cause, in place of S3's answer.
         answer = error.__context__
@@ -105,6 +119,8 @@ def told_of_object_store(error: Exception, what: str) -> OptiflowError | FileNot
         found = code[1] if code else status[1] if status else ""
         return _answered(found, message[1].strip() if message else "", operation, what)
     reason = text.strip().splitlines()[0][:300]
+    if "redirect without LOCATION" in text:  # S3's answer to who asks in another region
+        return _answered(WRONG_REGION[0], "", "", what)
     return TransientError(
         f"Cannot {what} just now: {reason}. AWS_REGION and AWS_ENDPOINT_URL say where it is looked for."
     )
@@ -121,9 +137,11 @@ def _answered(code: str, message: str, operation: str, what: str) -> OptiflowErr
     if code in NO_QUEUE:
         return UserError(f"Cannot {what}: the queue does not exist. Mend OPTIFLOW_UPLOAD_QUEUE_URL.")
     if code in EXPIRED:
+        forget_clients()  # what is renewed in a file is then read without a restart
         return UserError(
             f"Cannot {what}: the AWS credentials have expired ({code}). Sign in again (aws sso login), or renew "
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, then run again. Nothing was lost."
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN and restart Dagster, then run again. "
+            "Nothing was lost."
         )
     if code in UNKNOWN_CREDENTIALS:
         return UserError(
@@ -159,7 +177,8 @@ def _action(operation: str, message: str) -> str:
     if found:
         return found[1]
     actions = {
-        "GetObject": "s3:GetObject",
+        # Who may not list is told that a missing object is forbidden.
+        "GetObject": "s3:GetObject and s3:ListBucket",
         "PutObject": "s3:PutObject",
         "HeadObject": "s3:GetObject and s3:ListBucket",
         "ListObjectsV2": "s3:ListBucket",

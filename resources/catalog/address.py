@@ -9,6 +9,7 @@ VARIABLE = "OPTIFLOW_CATALOG_URL"
 FORMS = "sqlite:////path/catalog.db or postgresql://user:password@host:5432/database"  # pragma: allowlist secret
 POSTGRES_DRIVERS = ("postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2")
 """What people copy from a console or another program; all of it is served by psycopg."""
+SQLITE_DRIVERS = ("sqlite", "sqlite+pysqlite")
 SECRETS = ("password", "sslpassword")
 """Parameters of a PostgreSQL URL that hold a secret, as the password before the host does."""
 
@@ -17,7 +18,7 @@ def parse_address(text: str) -> sa.URL:
     """Read a catalog's URL; every way to write PostgreSQL becomes `postgresql+psycopg`.
 
     Raises:
-        UserError: it is no URL, of another database, or a mark in it is not percent-encoded; names the variable and
+        UserError: it is no URL, of another database or driver, or a mark in it is not percent-encoded; names the variable and
             never shows the URL, which may hold a password.
     """
     try:
@@ -26,7 +27,7 @@ def parse_address(text: str) -> sa.URL:
         raise UserError(f"{VARIABLE} is not a database URL: write {FORMS}.") from error
     if url.drivername in POSTGRES_DRIVERS:
         return _checked_postgres(text, url)
-    if url.get_backend_name() == "sqlite":
+    if url.drivername in SQLITE_DRIVERS:
         return url
     raise UserError(f"{VARIABLE}: {url.drivername!r} is not supported: write {FORMS}.")
 

@@ -69,11 +69,12 @@ class CatalogStore:
         """Record a submitted or adopted job; on adoption only the run that answers for it and the round change.
 
         A job that was not followed up yet stays in its round, so that a retried run does not double what follows. Nobody
-        adopts a job that failed or was stopped: one that is recorded again had vanished, and is another of its name.
+        adopts a job that failed or was stopped: one that is recorded again had vanished or was never taken, and is
+        another of its name.
         """
         row = _row(record) | {"used_at": datetime.now(UTC)}
-        again = sa.case((jobs.c.followed_up_at.is_(None), jobs.c.round), else_=jobs.c.round + 1)
         is_new = jobs.c.status.in_((JobStatus.FAILED, JobStatus.STOPPED))
+        again = sa.case((jobs.c.followed_up_at.is_(None) & ~is_new, jobs.c.round), else_=jobs.c.round + 1)
         started_over = {
             column: sa.case((is_new, sa.literal(row[column], jobs.c[column].type)), else_=jobs.c[column])
             for column in ("status", "created_at", "failure_reason", "ended_at")

@@ -20,7 +20,15 @@ DIGEST_LENGTH = 10
 MAX_ATTEMPTS = 50
 PARQUET = "application/x-parquet"
 CSV = "text/csv"
-PASSING_REASONS = ("CapacityError", "InternalServerError", "ResourceLimitExceeded", "ThrottlingException")
+NOT_SUBMITTED = "NotSubmitted"
+"""How the failure reason of a job begins that its place did not take, although several tries were made."""
+PASSING_REASONS = (
+    "CapacityError",
+    "InternalServerError",
+    "ResourceLimitExceeded",
+    "ThrottlingException",
+    NOT_SUBMITTED,
+)
 """How the failure reason of a job begins that was not the job's own fault."""
 
 
@@ -113,11 +121,20 @@ def failed_in_passing(status: JobStatus, failure_reason: str | None) -> bool:
     return status is JobStatus.FAILED and (failure_reason or "").startswith(PASSING_REASONS)
 
 
+def is_not_submitted(failure_reason: str | None) -> bool:
+    """Whether a failed job was never taken, so that it has cost nothing and its name is free."""
+    return (failure_reason or "").startswith(NOT_SUBMITTED)
+
+
 OnProgress = Callable[[JobState, str], None]
 
 
 class Jobs(Protocol):
     """A place that runs jobs."""
+
+    def environment(self) -> tuple[str, ...]:
+        """What decides a job's result beside its request, such as the version of its image; part of its name."""
+        ...
 
     def scoring_format(self) -> str:
         """Content type in which a transform job takes its rows: `PARQUET`, or `CSV` without a header."""

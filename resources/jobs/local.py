@@ -44,6 +44,10 @@ class LocalJobs(dg.ConfigurableResource):
     root: str
     max_parallel: int = 2
 
+    def environment(self) -> tuple[str, ...]:
+        """Nothing: `constraints.txt` pins what a job runs on."""
+        return ()
+
     def scoring_format(self) -> str:
         """Parquet: the container program reads it, and no number becomes text."""
         return PARQUET

@@ -52,6 +52,11 @@ class SageMakerJobs(SageMakerSettings):
     for what may pass (throttling, network, a quota that is used up), after botocore has tried several times.
     """
 
+    def environment(self) -> tuple[str, ...]:
+        """The image, and the number of machines if they share a training job: other ones make another model."""
+        image = self.image_uri or f"xgboost {self.xgboost_version}"
+        return (image,) if self.instance_count == 1 else (image, f"{self.instance_count} machines")
+
     def scoring_format(self) -> str:
         """CSV without a header: the only text that Batch Transform can cut into batches for the built-in XGBoost."""
         return CSV

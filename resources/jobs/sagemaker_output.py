@@ -11,7 +11,9 @@ from pathlib import Path
 from optiflow.errors import UserError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors
+from resources.aws.objects import download
 from resources.jobs.contract import JobKind, JobState
+from resources.storage.base import check_key
 
 PREDICTIONS = ".out"
 
@@ -39,7 +41,7 @@ def local_output(state: JobState) -> Iterator[Path]:
         if not names:
             raise _gone(state)
         for name in names:
-            path = root / name.removeprefix(prefix)
+            path = root / check_key(name.removeprefix(prefix))
             path.parent.mkdir(parents=True, exist_ok=True)
             _download(state, bucket, name, path)
         yield root
@@ -53,8 +55,7 @@ def _keys(state: JobState, bucket: str, prefix: str) -> list[str]:
 
 def _download(state: JobState, bucket: str, key: str, path: Path) -> None:
     try:
-        with aws_errors(f"read s3://{bucket}/{key}"):
-            client("s3").download_file(bucket, key, str(path))
+        download(bucket, key, path)
     except FileNotFoundError as error:
         raise _gone(state) from error
 

@@ -22,6 +22,9 @@ from resources.jobs.sagemaker_request_parts import (
 from resources.jobs.sagemaker_settings import SageMakerSettings
 from resources.jobs.source import input_folder, output_folder, scoring_command
 
+LONGEST_SECONDS = 777_600
+"""What SageMaker allows a processing job: nine days, a third of what a training job may take."""
+
 
 def processing_job(settings: SageMakerSettings, request: JobRequest, image: str) -> dict[str, Any]:
     """The body of CreateProcessingJob: our packed source scores the channel `transform` with a model of ours.
@@ -51,13 +54,13 @@ def processing_job(settings: SageMakerSettings, request: JobRequest, image: str)
         "ProcessingResources": {
             "ClusterConfig": {
                 "InstanceType": settings.instance_type,
-                "InstanceCount": settings.transform_instance_count,
+                "InstanceCount": 1,  # several would each score all rows
                 "VolumeSizeInGB": settings.volume_gb,
                 **volume_encryption(settings, settings.instance_type),
             }
         },
         "RoleArn": settings.role_arn,
-        "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_runtime_seconds},
+        "StoppingCondition": {"MaxRuntimeInSeconds": min(settings.max_runtime_seconds, LONGEST_SECONDS)},
         **({"NetworkConfig": network} if network else {}),
         "Tags": tags(settings, request),
     }

@@ -7,11 +7,12 @@ algorithm" in the developer guide for channels and content types; the sagemaker-
 hyperparameters of script mode.
 """
 
+import hashlib
 import json
 from typing import Any
 
 from optiflow.errors import UserError
-from resources.jobs.contract import CSV, Channel, JobRequest
+from resources.jobs.contract import CSV, DIGEST_LENGTH, MAX_NAME_LENGTH, Channel, JobRequest
 from resources.jobs.sagemaker_request_parts import (
     TRANSFORM_CHANNEL,
     distribution_of,
@@ -61,17 +62,22 @@ def training_job(settings: SageMakerSettings, request: JobRequest, image: str, r
 
 
 def model(settings: SageMakerSettings, request: JobRequest, image: str) -> dict[str, Any]:
-    """The body of CreateModel for a transform job; the model has the job's name, so that a retry finds it."""
-    return {
-        "ModelName": request.name,
+    """The body of CreateModel for a transform job.
+
+    The model is named after the job and all that it is made of, so that a retry finds it, unless a setting has changed
+    in between.
+    """
+    made_of = {
         "PrimaryContainer": {"Image": image, "ModelDataUrl": model_uri_of(request)},
         "ExecutionRoleArn": settings.role_arn,
         **vpc(settings),
-        "Tags": tags(settings, request),
     }
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
+    name = f"{request.name[: MAX_NAME_LENGTH - DIGEST_LENGTH - 1].rstrip('-')}-{digest}"
+    return {"ModelName": name, **made_of, "Tags": tags(settings, request)}
 
 
-def transform_job(settings: SageMakerSettings, request: JobRequest) -> dict[str, Any]:
+def transform_job(settings: SageMakerSettings, request: JobRequest, model_name: str) -> dict[str, Any]:
     """The body of CreateTransformJob: text in, one prediction a line out.
 
     Raises:
@@ -85,7 +91,7 @@ def transform_job(settings: SageMakerSettings, request: JobRequest) -> dict[str,
         )
     return {
         "TransformJobName": request.name,
-        "ModelName": request.name,
+        "ModelName": model_name,
         "BatchStrategy": "MultiRecord",
         "MaxPayloadInMB": MAX_PAYLOAD_MB,
         "TransformInput": {

@@ -24,7 +24,7 @@ class SageMakerSettings(dg.ConfigurableResource):
     instance_type: str = Field(default="ml.m5.xlarge", description="Machine of training and processing jobs.")
     instance_count: int = Field(default=1, description="Machines of a training job; more than one train distributed.")
     transform_instance_type: str = Field(default="ml.m5.xlarge", description="Machine of batch transform jobs.")
-    transform_instance_count: int = Field(default=1, description="Machines of a transform or processing job.")
+    transform_instance_count: int = Field(default=1, description="Machines of a batch transform job.")
     volume_gb: int = Field(default=30, description="Disk of each machine of a training or processing job, in GB.")
     max_runtime_seconds: int = Field(default=DAY, description="A training or processing job is stopped after this.")
     use_spot: bool = Field(

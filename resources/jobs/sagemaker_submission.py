@@ -46,8 +46,9 @@ def create_job(
     elif request.source_uri:
         raise UserError(f"job {request.name}: packed source scores in a processing job, not in a transform job.")
     else:
-        body = requests.transform_job(settings, request)
-        _create("create_model", requests.model(settings, request, image), f"make the model of job {request.name}")
+        model = requests.model(settings, request, image)
+        body = requests.transform_job(settings, request, model["ModelName"])
+        _create("create_model", model, f"make the model of job {request.name}")
     words = WORDS[request.kind]
     answer = _create(words.operation("create"), body, f"start the {request.kind} job {request.name}")
     if answer is not None:

@@ -15,6 +15,7 @@ import polars as pl
 
 from resources.aws.client import client
 from resources.aws.errors import aws_errors
+from resources.aws.objects import download, reading
 from resources.storage.base import Storage, StoredObject, check_key
 from resources.storage.s3_parquet import polars_errors, polars_options, sink
 
@@ -25,7 +26,11 @@ THREADS = 8
 
 
 class S3Storage(Storage):
-    """Objects below one prefix (`s3://bucket/prefix`), encrypted at rest by S3 (AES-256) or with `kms_key`."""
+    """Objects below one prefix (`s3://bucket/prefix`), encrypted at rest.
+
+    Without `kms_key` nothing is asked for, so that S3 encrypts as the bucket says: with AES-256 if it says nothing, or
+    with the bucket's own key.
+    """
 
     kms_key: str | None = None
 
@@ -49,7 +54,7 @@ class S3Storage(Storage):
     def stat(self, key: str) -> StoredObject | None:
         """The object with this key; None if there is none."""
         try:
-            with aws_errors(f"read {self.uri_for(key)}"):
+            with reading(self.bucket, self.full_key(key)):
                 head = client("s3").head_object(Bucket=self.bucket, Key=self.full_key(key))
         except FileNotFoundError:
             return None
@@ -91,8 +96,7 @@ class S3Storage(Storage):
         """
         with tempfile.TemporaryDirectory(prefix="optiflow-") as folder:
             path = Path(folder, "object").with_suffix(Path(key).suffix)
-            with aws_errors(f"read {self.uri_for(key)}"):
-                client("s3").download_file(self.bucket, self.full_key(key), str(path), Config=_transfer())
+            download(self.bucket, self.full_key(key), path, _transfer())
             yield path
 
     @contextlib.contextmanager
@@ -138,7 +142,7 @@ class S3Storage(Storage):
 
     def _encryption(self) -> dict[str, str]:
         if self.kms_key is None:
-            return {"ServerSideEncryption": "AES256"}
+            return {}
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
 
 

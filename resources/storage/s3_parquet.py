@@ -25,7 +25,7 @@ def polars_options() -> dict[str, Any]:
 
 def sink(frame: pl.DataFrame | pl.LazyFrame, uri: str, kms_key: str | None) -> None:
     """Write a table to S3, in parts as it is made; the object appears when the last part has arrived."""
-    encryption = {"aws_server_side_encryption": "AES256"}
+    encryption = {}
     if kms_key is not None:
         encryption = {"aws_server_side_encryption": "aws:kms", "aws_sse_kms_key_id": kms_key}
     frame.lazy().sink_parquet(uri, storage_options=polars_options() | encryption, **COMPRESSION)
