@@ -8,7 +8,8 @@ BIN := .venv/bin
 export DAGSTER_HOME := $(CURDIR)
 # Also keeps Dagster from making empty folders for it beside dagster.yaml.
 export DAGSTER_DISABLE_TELEMETRY := yes
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Compiling 250 packages takes as long as unpacking them; Python compiles what is used when it is first imported.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
 .PHONY: help demo test test-crash dev bench lint format clean setup
@@ -67,6 +68,6 @@ setup: .venv/dev .venv-image/ready
 # What AWS's XGBoost image has of what our packed source needs, and nothing of ours: tests run the source in it.
 .venv-image/ready: constraints.txt | .venv/bin/python
 	@$(PYTHON) -m venv .venv-image
-	@.venv-image/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	@.venv-image/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
 		xgboost pandas scikit-learn pyarrow
 	@touch $@

@@ -13,7 +13,6 @@ from assets.submission import utc_now
 from optiflow.errors import JobFailedError, TransientError, UserError
 from resources.catalog import Catalog
 from resources.catalog.records import JobRecord
-from resources.catalog.store import CatalogStore
 from resources.jobs.contract import JobKind, Jobs, JobState, JobStatus, OnProgress, is_not_submitted
 
 LOG_LINES = 50
@@ -42,7 +41,9 @@ def await_job(context: dg.AssetExecutionContext, chain: Chain, kind: JobKind, jo
         state = jobs.wait(job.name, kind, on_progress=_log_progress(context))
     except JobFailedError as gone:
         if is_not_submitted(job.failure_reason):
-            raise _given_up(store, context, job) from gone
+            if not _is_ours(context, job):
+                store.mark_followed_up([job.name])
+            raise JobFailedError(f"Job {job.name} could not be submitted. {job.failure_reason}") from gone
         store.update_job(JobState(job.name, kind, JobStatus.FAILED, job.created_at, None, utc_now(), str(gone)))
         store.mark_followed_up([job.name])
         raise
@@ -57,12 +58,6 @@ def await_job(context: dg.AssetExecutionContext, chain: Chain, kind: JobKind, jo
 def _is_ours(context: dg.AssetExecutionContext, job: JobRecord) -> bool:
     """Whether this run, or an earlier try of it, has submitted the job; the sensor answers for it then."""
     return job.run_id in (context.run.run_id, context.run.parent_run_id, context.run.root_run_id)
-
-
-def _given_up(store: CatalogStore, context: dg.AssetExecutionContext, job: JobRecord) -> JobFailedError:
-    if not _is_ours(context, job):
-        store.mark_followed_up([job.name])
-    return JobFailedError(f"Job {job.name} could not be submitted. {job.failure_reason}")
 
 
 def _end_of_log(jobs: Jobs, state: JobState) -> str:

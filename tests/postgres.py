@@ -90,6 +90,11 @@ class Postgres:
             cursor = connection.execute(statement)  # pyright: ignore[reportArgumentType, reportCallIssue]
             return cursor.fetchall() if cursor.description else []
 
+    def hang_up(self) -> None:
+        """End all connections: engines keep theirs for a next use, and the server takes only so many."""
+        others = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """End the server: `fast` tells its clients to go, `immediate` is a crash."""
         self._pg_ctl("stop", "-m", mode)
@@ -220,6 +225,7 @@ def postgres_server() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Postgres) -> str:
-    """The URL of a new, empty database."""
-    return postgres_server.create_database()
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """The URL of a new, empty database, which nobody is connected to any more when the test has ended."""
+    yield postgres_server.create_database()
+    postgres_server.hang_up()
