@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     upload_settle_seconds: float = Field(default=2.0, ge=0.0)
     """A file must have been left alone this long before the sensor takes it, so that no half-copied file is read."""
     alert_url: str | None = None
-    """Webhook that is sent a JSON message for every failed run."""
+    """Webhook, or ARN of an SNS topic, that is sent a JSON message for every failed run."""
 
     sagemaker_role_arn: str | None = None
     """Role that SageMaker works under: it reads and writes the bucket."""

@@ -4,9 +4,9 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from optiflow.dataset_id import OPTIONS_SUFFIX
+from optiflow_dagster.sensors.uploads_decision import load_cursor
 from resources.storage import UPLOADS
 from resources.upload_events import UploadEvent
 
@@ -91,7 +91,7 @@ def read_events(
 
 def read_progress(text: str | None) -> Progress:
     """The progress in a cursor; a cursor that is not ours is none."""
-    queue = _load(text).get("queue")
+    queue = load_cursor(text).get("queue")
     if not isinstance(queue, dict):
         return Progress()
     return Progress(tuple(queue.get("receipts", ())), tuple(queue.get("known", ())))
@@ -100,15 +100,7 @@ def read_progress(text: str | None) -> Progress:
 def write_progress(text: str | None, progress: Progress) -> str:
     """The cursor with this progress; what listing mode has written into it stays."""
     queue = {"receipts": progress.receipts, "known": progress.known}
-    return json.dumps({**_load(text), "queue": queue})
-
-
-def _load(text: str | None) -> dict[str, Any]:
-    try:
-        data = json.loads(text) if text else {}
-    except json.JSONDecodeError:
-        return {}
-    return data if isinstance(data, dict) else {}
+    return json.dumps({**load_cursor(text), "queue": queue})
 
 
 def _digest(event: UploadEvent) -> str:

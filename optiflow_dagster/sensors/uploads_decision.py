@@ -119,7 +119,7 @@ def _remembered(known: list[LandedFile], since_ns: int) -> tuple[int, frozenset[
 
 def read_cursor(text: str | None) -> dict[str, Position]:
     """The position per pipeline. A cursor that is not ours begins anew: run keys keep that from doubling runs."""
-    data = _load(text)
+    data = load_cursor(text)
     if data.get("version") != CURSOR_VERSION:
         return {}
     return {
@@ -139,11 +139,12 @@ def write_cursor(positions: Mapping[str, Position], before: str | None = None) -
         }
         for name, p in sorted(positions.items())
     }
-    kept = {name: value for name, value in _load(before).items() if name == "queue"}
+    kept = {name: value for name, value in load_cursor(before).items() if name == "queue"}
     return json.dumps({"version": CURSOR_VERSION, "positions": plain, **kept})
 
 
-def _load(text: str | None) -> dict[str, Any]:
+def load_cursor(text: str | None) -> dict[str, Any]:
+    """All that the cursor holds, in listing and in queue mode; nothing if it is not ours."""
     try:
         data = json.loads(text) if text else {}
     except json.JSONDecodeError:

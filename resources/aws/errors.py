@@ -1,7 +1,7 @@
 """How AWS's errors are told: what the user can mend, and what passes by itself.
 
-What belongs here: error codes, and which variable or permission mends each. What does not: repeating requests, which
-botocore does (`resources.aws.client`).
+What belongs here: which variable or permission mends what. What does not: the codes (`codes`), and repeating requests,
+which botocore does (`client`).
 """
 
 import re
@@ -11,55 +11,16 @@ from typing import Any
 
 from optiflow.errors import OptiflowError, TransientError, UserError
 from resources.aws.client import forget_clients
-
-MISSING = ("404", "NoSuchKey", "NotFound")
-PRECONDITION = ("412", "PreconditionFailed")
-PASSING = (
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "EC2ThrottledException",
-    "ProvisionedThroughputExceededException",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "BandwidthLimitExceeded",
-    "LimitExceededException",
-    "PriorRequestNotComplete",
-    "TransactionInProgressException",
-    "SlowDown",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "InternalError",
-    "InternalFailure",
-    "InternalServerError",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-    "CapacityError",
-    "ResourceLimitExceeded",
-    "OverLimit",
-    "429",
-    "500",
-    "502",
-    "503",
-    "504",
-    "509",
+from resources.aws.codes import (
+    EXPIRED,
+    FORBIDDEN,
+    MISSING,
+    NO_QUEUE,
+    PASSING,
+    PRECONDITION,
+    UNKNOWN_CREDENTIALS,
+    WRONG_REGION,
 )
-EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
-UNKNOWN_CREDENTIALS = (
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "SignatureDoesNotMatch",
-    "InvalidSignatureException",
-    "AuthFailure",
-    "InvalidToken",
-    "401",
-)
-FORBIDDEN = ("AccessDenied", "AccessDeniedException", "AllAccessDisabled", "NotAuthorized", "403")
-WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")
-NO_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 
 
 def code_of(error: Exception) -> str:

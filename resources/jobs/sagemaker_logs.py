@@ -7,7 +7,8 @@ from typing import Any
 
 from optiflow.errors import TransientError, UserError
 from resources.aws.client import client
-from resources.aws.errors import FORBIDDEN, aws_errors, code_of
+from resources.aws.codes import FORBIDDEN
+from resources.aws.errors import aws_errors, code_of
 from resources.jobs.contract import JobKind
 from resources.jobs.sagemaker_words import WORDS
 
