@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
-.PHONY: help demo test test-crash dev bench lint format clean setup
+.PHONY: help demo test test-crash dev bench bench-accuracy lint format clean setup
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -22,7 +22,7 @@ demo: .venv/run ## Set up, then run the main job on the bundled sample
 	@$(BIN)/optiflow demo
 
 dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000
-	@mkdir -p .optiflow/uploads/orders
+	@mkdir -p $(addprefix .optiflow/uploads/,orders store_sales item_demand turnover stock_movements)
 	@$(BIN)/python -W ignore::FutureWarning -m dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
 test: .venv/dev .venv-image/ready ## Set up, then run every test
@@ -45,6 +45,9 @@ format: .venv/dev ## Apply the formatter and the safe fixes
 bench: .venv/dev ## Measure speed and memory beside their peers
 	@$(BIN)/python -m benchmarks
 
+bench-accuracy: .venv/dev ## Measure accuracy on real data beside naive methods
+	@$(BIN)/python -m benchmarks.accuracy
+
 clean: ## Remove the environment and all that runs wrote (uploads too)
 	rm -rf .venv .venv-image .optiflow logs .logs_queue .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
 
@@ -65,9 +68,10 @@ setup: .venv/dev .venv-image/ready
 	@$(PIP) --editable '.[dev]'
 	@touch $@ .venv/run
 
-# What AWS's XGBoost image has of what our packed source needs, and nothing of ours: tests run the source in it.
-.venv-image/ready: constraints.txt | .venv/bin/python
+# What AWS's XGBoost image has of what our packed source needs, what the learners' REQUIREMENTS add to it, and nothing
+# of ours: tests run the source in it.
+.venv-image/ready: constraints.txt Makefile | .venv/bin/python
 	@$(PYTHON) -m venv .venv-image
 	@.venv-image/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
-		xgboost pandas scikit-learn pyarrow
+		xgboost pandas scikit-learn pyarrow lightgbm mlforecast statsforecast optuna
 	@touch $@

@@ -9,10 +9,13 @@ from typing import Any
 
 import dagster as dg
 
+from optiflow.pipelines.finished import Kept
 from optiflow.pipelines.spec import Pipeline
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord
+from resources.jobs.contract import JobKind
 from resources.revision import pinned
+from resources.storage import Storage
 
 OWNERS = ["team:optiflow"]
 
@@ -23,6 +26,16 @@ class Chain:
 
     pipeline: Pipeline
     partitions: dg.DynamicPartitionsDefinition
+
+    @property
+    def scoring_kind(self) -> JobKind:
+        """The kind of its prediction jobs: SageMaker scores in batches for its own XGBoost only."""
+        return JobKind.TRANSFORM if self.pipeline.learner is None else JobKind.PROCESSING
+
+    @property
+    def kinds(self) -> set[str]:
+        """What its models are made with, as Dagster's UI shows it."""
+        return {self.pipeline.algorithm if self.pipeline.learner is None else "python"}
 
     def key(self, name: str) -> dg.AssetKey:
         """The key of one of the chain's assets."""
@@ -51,6 +64,16 @@ class Chain:
             kinds={"polars", "parquet"},
             metadata=metadata,
         )
+
+
+def model_key(record: DatasetRecord, job: str, file: str) -> str:
+    """Where a part of a trained model lies."""
+    return f"lake/{record.pipeline}/model/{record.dataset}/{job}/{file}"
+
+
+def kept_files(storage: Storage, record: DatasetRecord, job: str) -> Kept:
+    """Reads what was put beside the model of a training job."""
+    return lambda file: storage.read_bytes(model_key(record, job, file)).decode()
 
 
 def columns(described: Mapping[str, tuple[str, str]]) -> dict[str, dg.TableSchema]:

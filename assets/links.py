@@ -3,9 +3,11 @@
 import dagster as dg
 
 from assets.chain import Chain
+from assets.checks import chain_checks
 from assets.models import model_asset, prediction_job_asset, training_job_asset
-from assets.results import predictions_asset, report_asset
+from assets.results import report_asset, result_assets
 from assets.tables import enriched_asset, split_assets, upload_asset
+from optiflow.pipelines.spec import Pipeline
 
 
 def chain_assets(chain: Chain) -> list[dg.AssetsDefinition]:
@@ -17,6 +19,12 @@ def chain_assets(chain: Chain) -> list[dg.AssetsDefinition]:
         training_job_asset(chain),
         model_asset(chain),
         prediction_job_asset(chain),
-        predictions_asset(chain),
+        *result_assets(chain),
         report_asset(chain),
     ]
+
+
+def chain_definitions(pipeline: Pipeline, partitions: dg.DynamicPartitionsDefinition) -> dg.Definitions:
+    """Assets and checks of a pipeline that is the chain and nothing besides."""
+    chain = Chain(pipeline, partitions)
+    return dg.Definitions(assets=chain_assets(chain), asset_checks=chain_checks(chain))

@@ -1,63 +1,35 @@
 """The second part of the chain: training_job, model, prediction_job.
 
-What belongs here: what jobs are given and what is kept of them. What does not: how they are submitted (`submission`).
+What belongs here: what jobs are given and what is kept of them. What does not: how they are submitted (`submission`),
+and what a pipeline wants them to read (`optiflow.pipelines`).
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from assets.awaiting import await_job
-from assets.chain import Chain
+from assets.chain import Chain, kept_files, model_key
+from assets.channels import channel_key, write_channel, write_rows
 from assets.failures import plain_failures
 from assets.submission import Work, job_metadata, submit_once, utc_now
 from optiflow.artifact import extract_model
-from optiflow.encoding import FeatureEncoder
 from optiflow.errors import TransientError, UserError
+from optiflow.learners import LEARNER_PARAMETER
 from optiflow.learners.training_log import learning_curve
-from optiflow.split import ROW
-from optiflow.training import code_version, content_digest, prepare_training
+from optiflow.training import code_version, content_digest
 from resources.catalog import Catalog
-from resources.catalog.records import DatasetRecord, ModelRecord
-from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, Jobs, JobState
+from resources.catalog.records import ModelRecord
+from resources.jobs.contract import PARQUET, JobKind, JobRequest, Jobs, JobState
+from resources.jobs.source import put_source
 from resources.storage import Storage
 
 MAX_LOG_LINES = 20_000
-
-
-def channel_key(record: DatasetRecord, job: str, file: str) -> str:
-    """Where an input of a job lies. Filed by the job's name, so that no later run changes what a job reads."""
-    return f"lake/{record.pipeline}/channels/{record.dataset}/{job}/{file}"
-
-
-def model_key(record: DatasetRecord, job: str, file: str) -> str:
-    """Where a part of a trained model lies."""
-    return f"lake/{record.pipeline}/model/{record.dataset}/{job}/{file}"
-
-
-def write_channel(storage: Storage, key: str, table: pl.DataFrame, shares: int) -> Channel:
-    """Write a channel as one Parquet file, or as a folder with a share of the rows for each of several machines."""
-    if shares == 1:
-        storage.write_parquet(f"{key}.parquet", table)
-        return Channel(storage.uri_for(f"{key}.parquet"))
-    for share in range(shares):
-        # Every n-th row: each machine sees all of the period.
-        storage.write_parquet(f"{key}/{share:04d}.parquet", table.gather_every(shares, offset=share))
-    return Channel(f"{storage.uri_for(key)}/", sharded=True)
-
-
-def write_rows(storage: Storage, key: str, rows: pl.DataFrame, jobs: Jobs) -> Channel:
-    """Write the rows that a transform job scores, in the form that the place takes."""
-    form = jobs.scoring_format()
-    if form == CSV:
-        with storage.writing(f"{key}.csv") as path:
-            rows.lazy().sink_csv(path, include_header=False)
-        return Channel(storage.uri_for(f"{key}.csv"), CSV)
-    storage.write_parquet(f"{key}.parquet", rows)
-    return Channel(storage.uri_for(f"{key}.parquet"))
 
 
 def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
@@ -66,10 +38,10 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
 
     @chain.asset(
         "training_job",
-        kinds={"xgboost"},
+        kinds=chain.kinds,
         ins={"train": dg.AssetIn(chain.key("train"))},
-        description="The training job that was submitted for these training rows. Encoders are fitted on the rows that "
-        "the trees are grown on. Equal rows, options and code find the job that exists instead of paying for another.",
+        description="The training job that was submitted for these training rows. Equal rows, options and code find "
+        "the job that exists instead of paying for another.",
     )
     @plain_failures
     def training_job(
@@ -80,31 +52,29 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
         jobs: dg.ResourceParam[Jobs],
     ) -> dg.MaterializeResult:
         record = chain.record(context, catalog)
-        options, parameters = record.options, pipeline.hyperparameters(record.options)
-        assert options.target is not None
-        assert options.date_column is not None
-        data = prepare_training(
-            train.collect(), target=options.target, date_column=options.date_column, options=options
-        )
+        parameters = pipeline.hyperparameters(record.options)
+        inputs = pipeline.training(train.collect(), record.options)
+        if pipeline.learner is not None:
+            parameters[LEARNER_PARAMETER] = pipeline.algorithm
+        if pipeline.dataset_parameter is not None:
+            parameters[pipeline.dataset_parameter] = record.dataset
 
         def prepare(name: str) -> JobRequest:
             channels = {}
-            for channel, table, shares in (("train", data.train, jobs.machines()), ("validation", data.validation, 1)):
-                key = channel_key(record, name, channel)
-                channels[channel] = write_channel(storage, key, table, shares)
-            storage.write_bytes(model_key(record, name, "encoder.json"), data.encoder.to_json().encode())
-            left_out = json.dumps([vars(column) for column in data.left_out], ensure_ascii=False)
-            storage.write_bytes(model_key(record, name, "left_out.json"), left_out.encode())
-            return JobRequest(name, JobKind.TRAINING, pipeline.algorithm, parameters, channels)
+            for channel, table in inputs.channels.items():
+                shares = jobs.machines() if channel == "train" and pipeline.learner is None else 1
+                channels[channel] = write_channel(storage, channel_key(record, name, channel), table, shares)
+            for file, text in inputs.files.items():
+                storage.write_bytes(model_key(record, name, file), text.encode())
+            source = _source(chain, jobs, storage)
+            return JobRequest(name, JobKind.TRAINING, pipeline.algorithm, parameters, channels, source_uri=source)
 
-        parts = (content_digest(data.train, data.validation), json.dumps(parameters, sort_keys=True), code_version())
-        reasons = dg.MetadataValue.md("\n".join(f"- `{c.column}`: {c.reason}" for c in data.left_out) or "none")
+        digest = content_digest(*inputs.channels.values())
+        parts = (digest, json.dumps(parameters, sort_keys=True), code_version(), *pipeline.requirements)
         shown = {
-            "left_out": reasons,
-            "features": dg.MetadataValue.json(data.encoder.names),
+            **_shown(inputs.shown),
             "hyperparameters": dg.MetadataValue.json(parameters),
-            "rows_grown_on": data.train.height,
-            "rows_watched": data.validation.height,
+            **{f"rows_{channel}": table.height for channel, table in inputs.channels.items()},
         }
         return submit_once(context, Work(record, JobKind.TRAINING, parts), jobs, catalog, prepare, shown)
 
@@ -116,9 +86,9 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
 
     @chain.asset(
         "model",
-        kinds={"xgboost"},
+        kinds=chain.kinds,
         deps=[chain.key("training_job")],
-        description="The model that the training job made: `model.tar.gz` holding `xgboost-model`, and the encoder.",
+        description="The model that the training job made, as `model.tar.gz`, and what scoring needs beside it.",
     )
     @plain_failures
     def model(
@@ -157,40 +127,58 @@ def _log(context: dg.AssetExecutionContext, jobs: Jobs, state: JobState) -> str:
 
 def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:
     """The prediction job's name; submits and returns."""
+    pipeline = chain.pipeline
 
     @chain.asset(
         "prediction_job",
-        kinds={"xgboost"},
-        ins={"test": dg.AssetIn(chain.key("test"))},
+        kinds=chain.kinds,
+        ins={name: dg.AssetIn(chain.key(name)) for name in pipeline.scoring_reads},
         deps=[chain.key("model")],
-        description="The batch transform that was submitted for the held-out rows, encoded as the training rows were.",
+        description="The job that was submitted for the rows to predict.",
     )
     @plain_failures
     def prediction_job(
         context: dg.AssetExecutionContext,
-        test: pl.LazyFrame,
         storage: Storage,
         catalog: Catalog,
         jobs: dg.ResourceParam[Jobs],
+        **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult:
         record = chain.record(context, catalog)
         trained = await_job(context, chain, JobKind.TRAINING, jobs, catalog).name
-        encoder = FeatureEncoder.from_json(storage.read_bytes(model_key(record, trained, "encoder.json")).decode())
-        rows = test.collect()
-        encoded = encoder.transform(rows)
+        read = {name: table.collect() for name, table in tables.items()}
+        inputs = pipeline.scoring(read, record.options, kept_files(storage, record, trained))
+        rows = [] if inputs.rows is None else [inputs.rows]
+
+        form = jobs.scoring_format() if pipeline.learner is None else PARQUET
 
         def prepare(name: str) -> JobRequest:
-            storage.write_parquet(channel_key(record, name, "rows.parquet"), rows.select(ROW, encoder.date_column))
+            for table in rows:
+                storage.write_parquet(channel_key(record, name, "rows.parquet"), table)
             return JobRequest(
                 name,
-                JobKind.TRANSFORM,
-                chain.pipeline.algorithm,
-                channels={"transform": write_rows(storage, channel_key(record, name, "test"), encoded, jobs)},
+                chain.scoring_kind,
+                pipeline.algorithm,
+                channels={"transform": write_rows(storage, channel_key(record, name, "score"), inputs.tables, form)},
                 model_uri=storage.uri_for(model_key(record, trained, "model.tar.gz")),
+                source_uri=_source(chain, jobs, storage),
             )
 
-        parts = (content_digest(encoded, rows.select(ROW)), trained, code_version())
-        shown = {"unseen_categories": dg.MetadataValue.json(encoder.unseen(rows))}
-        return submit_once(context, Work(record, JobKind.TRANSFORM, parts), jobs, catalog, prepare, shown)
+        digest = content_digest(*inputs.tables.values(), *rows)
+        parts = (digest, trained, code_version(), *pipeline.requirements)
+        work = Work(record, chain.scoring_kind, parts)
+        return submit_once(context, work, jobs, catalog, prepare, _shown(inputs.shown))
 
     return prediction_job
+
+
+def _source(chain: Chain, jobs: Jobs, storage: Storage) -> str | None:
+    """The packed code of a learner of ours, where the place does not have it."""
+    if chain.pipeline.learner is None or not jobs.needs_source():
+        return None
+    return put_source(storage, chain.pipeline.requirements)
+
+
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists and mappings as JSON, which the UI lays out; numbers and words as they are."""
+    return {name: dg.MetadataValue.json(v) if isinstance(v, list | dict) else v for name, v in values.items()}

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from optiflow.encoding import FeatureEncoder
 from optiflow.learners.training_log import best_round
+from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.report.model import LeftOut, Period, RejectedRows, RowCounts, RunFacts, SeriesUsed, TrainingJob
 from resources.catalog.records import DatasetRecord, JobRecord
 from resources.fred import FredResource
@@ -14,39 +14,36 @@ from resources.storage import Storage
 
 
 def gather_facts(
-    record: DatasetRecord,
-    job: JobRecord,
-    encoder: FeatureEncoder,
-    train: pl.DataFrame,
-    test: pl.DataFrame,
-    storage: Storage,
-    fred: FredResource,
+    record: DatasetRecord, job: JobRecord, learned: Learned, run: FinishedRun, storage: Storage, fred: FredResource
 ) -> RunFacts:
     """The facts of one revision, from its tables in the lake."""
     rejected = storage.scan_parquet(record.key("rejected")).collect()
     rejected_rows = rejected["row"].n_unique()
-    folder = f"lake/{record.pipeline}/model/{record.dataset}/{job.name}"
-    curve = json.loads(storage.read_bytes(f"{folder}/learning_curve.json"))
-    left_out = json.loads(storage.read_bytes(f"{folder}/left_out.json"))
+    curve = json.loads(run.kept("learning_curve.json"))
     published = storage.scan_parquet(record.key("series")).collect()
-    days = train[encoder.date_column].cast(pl.Date)
+    days, tested = (rows[str(record.options.date_column)].cast(pl.Date) for rows in (run.train, run.test))
     rules = rejected.group_by("column", "reason").agg(pl.col("row").n_unique().alias("rows")).sort("column", "reason")
+    series = record.options.fred_series
     return RunFacts(
         pipeline=record.pipeline,
         dataset=record.dataset,
         version=record.version,
-        target=encoder.target,
+        target=record.options.target or "",
         options=record.options.model_dump(mode="json"),
         created_at=datetime.now(UTC),
-        rows=RowCounts(train.height + test.height + rejected_rows, rejected_rows, train.height, test.height),
+        rows=RowCounts(
+            run.train.height + run.test.height + rejected_rows, rejected_rows, run.train.height, run.test.height
+        ),
         split_strategy=record.options.split.strategy,
         train_period=Period(days.min(), days.max()),  # pyright: ignore[reportArgumentType]  # dates of a Date column
-        features=tuple(encoder.names),
-        left_out=tuple(LeftOut(**column) for column in left_out),
+        test_period=Period(tested.min(), tested.max()),  # pyright: ignore[reportArgumentType]
+        features=tuple(learned.features),
+        left_out=tuple(LeftOut(column.column, column.reason) for column in learned.left_out),
         rejected=tuple(RejectedRows(**rule) for rule in rules.iter_rows(named=True)),
-        series=tuple(_series(series_id, published, train, test, fred) for series_id in record.options.fred_series),
-        unseen_categories=encoder.unseen(test),
+        series=tuple(_series(series_id, published, run.train, run.test, fred) for series_id in series),
+        unseen_categories=dict(learned.unseen_categories),
         job=TrainingJob(job.name, _rounds(curve), best_round(curve), _frozen(curve)),
+        notes=tuple(learned.notes),
     )
 
 

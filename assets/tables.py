@@ -21,7 +21,7 @@ from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
 from optiflow.fred.series import SERIES_SCHEMA
 from optiflow.options import merge_options
-from optiflow.split import ROW, split_rows
+from optiflow.split import ROW
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, revision_of
 from resources.fred import SNAPSHOT, FredResource
@@ -64,7 +64,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
         with opened(storage, file) as path:
             version = sha256_of(path)
-            table = read_upload(path, file.name, options, pipeline.schema_for)
+            table = read_upload(path, file.name, options, pipeline)
         ensure_unchanged(storage, file)
         options = options.model_copy(update={"target": table.target, "date_column": table.date_column})
         record = DatasetRecord(
@@ -84,7 +84,9 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
             {
                 "file": file.name,
                 "rows_in": table.rows_in,
-                "rejected_rows": table.rows_in - table.accepted.height,
+                "rejected_rows": table.rejected[ROW].n_unique(),
+                **({"merged_rows": table.merged} if table.merged else {}),
+                **pipeline.counts(table.accepted, options),
                 "rejected": table_metadata(storage, record.key("rejected"))["preview"],
                 "options": dg.MetadataValue.json(options.model_dump(mode="json")),
                 "date_formats": dg.MetadataValue.json(table.date_formats),
@@ -153,8 +155,10 @@ def _refuse_outdated_snapshot(coverage: Mapping[str, SeriesCoverage], rows: int,
 def split_assets(chain: Chain) -> dg.AssetsDefinition:
     """Training rows, test rows without the target, and the target that was kept from them."""
 
+    pipeline = chain.pipeline
+
     @dg.multi_asset(
-        name=f"{chain.pipeline.name}__split",
+        name=f"{pipeline.name}__split",
         outs={
             "train": chain.out("train", "Rows that the model learns from, target included."),
             "test": chain.out("test", "Held-out rows without the target: what the model is asked to predict."),
@@ -166,17 +170,20 @@ def split_assets(chain: Chain) -> dg.AssetsDefinition:
         },
         ins={"enriched": dg.AssetIn(chain.key("enriched"))},
         partitions_def=chain.partitions,
-        group_name=chain.pipeline.name,
+        group_name=pipeline.name,
     )
     @plain_failures
     def split(
         context: dg.AssetExecutionContext, enriched: pl.LazyFrame, catalog: Catalog
     ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         options = chain.record(context, catalog).options
-        assert options.target is not None
-        assert options.date_column is not None
-        train, test = split_rows(enriched.collect(), options.date_column, options.split)
-        actuals = test.select(ROW, actual=pl.col(options.target).cast(pl.Float64))
-        return train, test.drop(options.target), actuals
+        train, test = pipeline.split(enriched.collect(), options)
+        target = pl.lit(None) if options.target is None else pl.col(options.target)
+        actuals = test.select(ROW, actual=target.cast(pl.Float64))
+        return train, test.drop(_given(options.target), *pipeline.hidden), actuals
 
     return split
+
+
+def _given(column: str | None) -> list[str]:
+    return [] if column is None else [column]

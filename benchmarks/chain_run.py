@@ -108,7 +108,7 @@ def main(home: Path, turns: int) -> None:
     os.environ["OPTIFLOW_HOME"] = str(home)
     time_bodies()
     workplace = open_workplace()
-    file = samples.write_orders(workplace.adapters.storage.path(landing_prefix(PIPELINE)))
+    file = samples.write_sample(PIPELINE, workplace.adapters.storage.path(landing_prefix(PIPELINE)))
     with workplace.instance() as instance:
         instance.add_dynamic_partitions(str(DATASETS[PIPELINE].name), [file.stem])
         instance.add_dynamic_partitions(str(empty_chain.PARTITIONS.name), [file.stem])

@@ -15,6 +15,9 @@ from pathlib import Path, PurePosixPath
 from optiflow.errors import UserError
 
 MODEL_FILE = "xgboost-model"
+SUMMARY_FILE = "summary.json"
+"""What a learner of ours says of its training; its archive is known by it, as XGBoost's is by `xgboost-model`."""
+
 MAX_UNPACKED_BYTES = 2 * 1024**3
 MAX_MEMBERS = 1000
 MAX_DEPTH = 32
@@ -61,14 +64,14 @@ def pack_model(folder: Path, archive: Path) -> None:
 def extract_model(
     archive: Path, target: Path, *, max_bytes: int = MAX_UNPACKED_BYTES, max_members: int = MAX_MEMBERS
 ) -> Path:
-    """Unpack a model archive below `target` and return the path of its `xgboost-model`.
+    """Unpack a model archive below `target` and return the path of its `xgboost-model`, or of our `summary.json`.
 
     Every member is checked before its bytes are read; nothing is left in `target` when one is refused. Memory stays
     within a few MiB, whatever the archive says.
 
     Raises:
         UserError: not a tar.gz archive, damaged, too large, with a link, a device, a path that leads out of the archive
-            or a pickle, or without `xgboost-model`.
+            or a pickle, or without a model.
         OSError: the disk is full or broken.
     """
     there = set(target.rglob("*")) if target.exists() else None
@@ -83,10 +86,10 @@ def extract_model(
             if error.errno not in CLASHES:
                 raise
             raise _broken(archive, error.strerror) from error
-        model = target / MODEL_FILE
-        if not model.is_file():
+        model = next((target / name for name in (SUMMARY_FILE, MODEL_FILE) if (target / name).is_file()), None)
+        if model is None:
             raise UserError(
-                f"{archive.name} holds no file {MODEL_FILE!r}: give the archive of an XGBoost training job."
+                f"{archive.name} holds no file {MODEL_FILE!r} or {SUMMARY_FILE!r}: give the archive of a training job."
             )
         undo.pop_all()
     return model

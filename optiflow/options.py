@@ -44,6 +44,12 @@ class DatasetOptions(BaseModel):
     keep_columns: tuple[str, ...] = ()
     """Columns to use as features although they look like identifiers, names or free text."""
     max_rejected_fraction: float = Field(default=0.05, ge=0.0, le=1.0)
+    columns: dict[str, str] = {}
+    """What a file calls a column that the pipeline knows by a name of its own: `sales: Revenue`."""
+    duplicates: Literal["refuse", "sum"] = "refuse"
+    """What becomes of rows for the same thing and day: all are rejected, or their numbers added up."""
+    horizon: int | None = Field(default=None, ge=1, le=1000)
+    """How many periods ahead is forecast, and held out to judge it; the pipeline's own choice if None."""
 
     @field_validator("hyperparameters", mode="before")
     @classmethod
@@ -76,7 +82,7 @@ def parse_options_file(text: str, file_name: str) -> dict[str, Any]:
 
 
 def merge_options(*layers: Mapping[str, Any], where: str = "options") -> DatasetOptions:
-    """Lay the mappings over one another, later ones win (`split` and `hyperparameters` key by key), and validate.
+    """Lay the mappings over one another, later ones win (`split`, `hyperparameters` and `columns` key by key), and validate.
 
     Raises:
         UserError: an unknown key or a value out of range; names the key and `where`.
@@ -85,7 +91,7 @@ def merge_options(*layers: Mapping[str, Any], where: str = "options") -> Dataset
     for layer in layers:
         for key, value in layer.items():
             if (
-                key in ("split", "hyperparameters")
+                key in ("split", "hyperparameters", "columns")
                 and isinstance(value, Mapping)
                 and isinstance(merged.get(key), Mapping)
             ):

@@ -4,6 +4,8 @@ What belongs here: counting faults. What does not: rules on single cells of uplo
 leads to (`assets.checks`). Proof that no value is from the future is in `enrichment`.
 """
 
+from collections.abc import Collection
+
 import polars as pl
 
 from optiflow.split import ROW
@@ -11,18 +13,19 @@ from optiflow.split import ROW
 Faults = dict[str, int]
 
 
-def upload_faults(table: pl.LazyFrame, target: str, date_column: str) -> Faults:
+def upload_faults(table: pl.LazyFrame, target: str | None, date_column: str) -> Faults:
     """Rows whose number occurs twice, whose date or target is missing, or whose target is not finite.
 
     Raises:
         polars.exceptions.PolarsError: a column is missing or holds no dates or no numbers.
     """
+    answer = pl.lit(0.0) if target is None else pl.col(target)
     return _counts(
         table.select(
             duplicate_rows=pl.len() - pl.col(ROW).n_unique(),
             missing_dates=pl.col(date_column).dt.year().is_null().sum(),
-            missing_targets=pl.col(target).is_null().sum(),
-            infinite_targets=(~pl.col(target).cast(pl.Float64).is_finite()).sum(),
+            missing_targets=answer.is_null().sum(),
+            infinite_targets=(~answer.cast(pl.Float64).is_finite()).sum(),
         )
     )
 
@@ -39,7 +42,11 @@ def balance_faults(uploaded: pl.LazyFrame, rejected: pl.LazyFrame, enriched: pl.
 
 
 def split_faults(
-    enriched: pl.LazyFrame, train: pl.LazyFrame, test: pl.LazyFrame, actuals: pl.LazyFrame, target: str
+    enriched: pl.LazyFrame,
+    train: pl.LazyFrame,
+    test: pl.LazyFrame,
+    actuals: pl.LazyFrame,
+    kept_back: Collection[str],
 ) -> Faults:
     """Rows in both sets or in none, held-out rows without their actual value, and the target where it must not be."""
     everything, learned, held_out, answers = _rows(enriched), _rows(train), _rows(test), _rows(actuals)
@@ -48,7 +55,7 @@ def split_faults(
         "rows_in_neither": len(set(everything) - set(learned) - set(held_out)),
         "surplus_rows": len(learned) + len(held_out) - len(everything),
         "rows_without_actual": len(set(held_out) ^ set(answers)),
-        "target_in_test": int(target in test.collect_schema()),
+        "target_in_test": sum(name in kept_back for name in test.collect_schema()),
     }
 
 

@@ -84,8 +84,16 @@ def content_digest(*tables: pl.DataFrame) -> str:
         digest.update(f"{table.height}:{table.width}".encode())
         for column in table:
             digest.update(column.name.encode())
-            digest.update(column.to_numpy().tobytes())
+            digest.update(_bytes(column))
     return digest.hexdigest()
+
+
+def _bytes(column: pl.Series) -> bytes:
+    if column.dtype != pl.String:
+        return column.to_physical().to_numpy().tobytes()
+    # An array of texts would give addresses; the lengths keep "a", "b" and "ab", "" apart.
+    lengths = column.str.len_bytes().fill_null(2**32 - 1).to_numpy().tobytes()
+    return lengths + "".join(column.drop_nulls()).encode()
 
 
 def code_version() -> str:

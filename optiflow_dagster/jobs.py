@@ -43,7 +43,7 @@ def pipeline_jobs(pipeline: Pipeline) -> PipelineJobs:
 
     first = ("upload", "enriched", "train", "test", "actuals", "training_job")
     second = ("model", "prediction_job")
-    third = ("predictions", pipeline.report)
+    third = (*pipeline.results, pipeline.report, *pipeline.after_report)
     return PipelineJobs(
         training=job("training_job", "From the uploaded file to a submitted training job.", *first),
         prediction=job("prediction_job", "From a finished training job to a submitted prediction job.", *second),

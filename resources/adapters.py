@@ -10,6 +10,9 @@ import dagster as dg
 from pydantic import SecretStr
 
 from resources.catalog import Catalog
+from resources.endpoints.contract import Endpoints
+from resources.endpoints.local import LocalEndpoints
+from resources.endpoints.sagemaker import SageMakerEndpoints
 from resources.fred import FredResource
 from resources.jobs.contract import Jobs
 from resources.jobs.local import LocalJobs
@@ -27,6 +30,7 @@ class Adapters:
     catalog: Catalog
     fred: FredResource
     jobs: Jobs
+    endpoints: Endpoints
 
     @classmethod
     def of(cls, settings: Settings, *, hide_secrets: bool = False) -> "Adapters":
@@ -53,6 +57,7 @@ class Adapters:
                 api_key=secret("FRED_API_KEY", settings.fred_api_key), url=settings.fred_url, storage=storage
             ),
             jobs=_jobs(settings),
+            endpoints=_endpoints(settings, storage),
         )
 
     def by_name(self) -> dict[str, object]:
@@ -77,7 +82,26 @@ def _jobs(settings: Settings) -> Jobs:
         subnets=list(settings.subnets),
         security_group_ids=list(settings.security_groups),
         kms_key=settings.kms_key,
-        tags=dict(tag.split("=", 1) for tag in settings.job_tags),
+        tags=_tags(settings),
         xgboost_version=settings.xgboost_version,
         image_uri=settings.image_uri,
     )
+
+
+def _endpoints(settings: Settings, storage: Storage) -> Endpoints:
+    if settings.env == "local":
+        return LocalEndpoints(storage=storage)
+    assert settings.sagemaker_role_arn is not None
+    return SageMakerEndpoints(
+        storage=storage,
+        role_arn=settings.sagemaker_role_arn,
+        memory_mb=settings.endpoint_memory_mb,
+        max_concurrency=settings.endpoint_max_concurrency,
+        tags=_tags(settings),
+        xgboost_version=settings.xgboost_version,
+        image_uri=settings.image_uri,
+    )
+
+
+def _tags(settings: Settings) -> dict[str, str]:
+    return dict(tag.split("=", 1) for tag in settings.job_tags)

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     xgboost_version: str = "3.2-0"
     image_uri: str | None = None
     """XGBoost image to use instead of the region's own."""
+    endpoint_memory_mb: int = Field(default=2048, ge=1024, le=6144, multiple_of=1024)
+    """Memory of a serving endpoint."""
+    endpoint_max_concurrency: int = Field(default=5, ge=1, le=200)
+    """Requests that an endpoint answers at the same time."""
     upload_queue_url: str | None = None
     """SQS queue with the bucket's events; without one the sensor lists the landing folder."""
 

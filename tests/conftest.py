@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from aws_chain_project import bucket
 from aws_double.fixtures import aws, aws_double
 from postgres import postgres_server, postgres_url
 
@@ -14,7 +15,7 @@ from resources.adapters import Adapters
 from resources.fred_http import PROCESS_LIMITER
 from resources.settings import Settings, load_settings
 
-__all__ = ["aws", "aws_double", "postgres_server", "postgres_url"]
+__all__ = ["aws", "aws_double", "bucket", "postgres_server", "postgres_url"]
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ("OPTIFLOW_SHARED_DATA",)

@@ -16,7 +16,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from optiflow import samples
+from optiflow.pipelines import PIPELINES
+from optiflow.samples import orders as samples
 from optiflow_dagster.cli import main
 from optiflow_dagster.definitions import build_definitions
 from resources.adapters import Adapters
@@ -46,7 +47,8 @@ class Said:
 class Project:
     """A folder with `dagster.yaml`, its landing folder, its lake, and an instance of Dagster in memory."""
 
-    def __init__(self, home: Path, **settings: object) -> None:
+    def __init__(self, home: Path, pipeline: str = PIPELINE, **settings: object) -> None:
+        self.pipeline = pipeline
         self.home = home
         shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
         self.settings = load_settings(**{"home": home, "upload_settle_seconds": 0, **settings})
@@ -54,7 +56,7 @@ class Project:
         self.definitions = build_definitions(self.settings)
         self.instance = dg.DagsterInstance.ephemeral()
         self.work = home / ".optiflow"
-        self.uploads = self.work / "uploads" / PIPELINE
+        self.uploads = self.work / "uploads" / pipeline
         self.uploads.mkdir(parents=True)
 
     def drop(self, name: str, table: pl.DataFrame | bytes, options: Mapping[str, Any] | None = None) -> Path:
@@ -74,7 +76,7 @@ class Project:
         run_config: Mapping[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job for one dataset, as `optiflow run` does; a failure is in the result."""
-        self.instance.add_dynamic_partitions("optiflow_orders", [dataset])
+        self.instance.add_dynamic_partitions(f"optiflow_{self.pipeline}", [dataset])
         return (
             (definitions or self.definitions)
             .resolve_job_def(job)
@@ -93,17 +95,17 @@ class Project:
 
     def path(self, asset: str, dataset: str, suffix: str, revision: str | None = None) -> Path:
         """Where a part of a revision lies."""
-        record = self.adapters.catalog.open().dataset(PIPELINE, dataset, revision)
+        record = self.adapters.catalog.open().dataset(self.pipeline, dataset, revision)
         assert record is not None
         return self.work / record.key(asset, suffix)
 
     def report(self, dataset: str, revision: str | None = None) -> dict[str, Any]:
         """The report as programs read it."""
-        return json.loads(self.path("mse_report", dataset, "/report.json", revision).read_text())
+        return json.loads(self.path(PIPELINES[self.pipeline].report, dataset, "/report.json", revision).read_text())
 
     def job_names(self) -> set[str]:
         """The folders of all jobs that ever ran here."""
-        return {path.name for path in (self.work / "jobs").glob("orders-*")}
+        return {path.name for path in (self.work / "jobs").glob(f"{self.pipeline.replace('_', '-')}-*")}
 
     def stop_jobs(self) -> None:
         """End the jobs that still run, so that none outlives its test."""
@@ -125,13 +127,13 @@ class Project:
 
 
 @contextlib.contextmanager
-def fresh_project(folder: Path) -> Iterator[Project]:
+def fresh_project(folder: Path, pipeline: str = PIPELINE) -> Iterator[Project]:
     """A project for a whole module; no variable of the machine reaches it."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_")) and name != "OPTIFLOW_SHARED_DATA":
                 patch.delenv(name)
-        project = Project(folder)
+        project = Project(folder, pipeline)
         with project.instance:
             yield project
         project.stop_jobs()

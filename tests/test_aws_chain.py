@@ -12,53 +12,16 @@ import boto3
 import dagster as dg
 import polars as pl
 import pytest
-import yaml
-from aws_double.client import REGION, AwsDouble
+from aws_chain_project import BUCKET, ROLE, AwsProject
+from aws_double.client import AwsDouble
 from project import OPTIONS, Project, failure, metadata
 
-from optiflow import samples
 from optiflow.artifact import MAX_UNPACKED_BYTES
+from optiflow.samples import orders as samples
 from resources.jobs.contract import JobKind
 from resources.landing import find_upload, opened, read_options
-from resources.storage import S3Storage
-
-BUCKET = "optiflow-chain-test"
-ROLE = "arn:aws:iam::123456789012:role/optiflow-sagemaker"
-IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0"
-"""Given, so that not every test loads the SDK to look it up."""
 
 TABLE = samples.orders(400, seed=3, bad_rows=False)
-
-
-class AwsProject(Project):
-    """A project whose uploads and lake lie in S3, and whose jobs run on SageMaker."""
-
-    def __init__(self, home: Path, **settings: object) -> None:
-        aws = {"env": "aws", "storage": f"s3://{BUCKET}/team", "sagemaker_role_arn": ROLE, "image_uri": IMAGE}
-        super().__init__(home, **{**aws, **settings})
-
-    @property
-    def storage(self) -> S3Storage:
-        assert isinstance(self.adapters.storage, S3Storage)
-        return self.adapters.storage
-
-    def upload(self, name: str, table: pl.DataFrame = TABLE, options: Any = OPTIONS) -> None:
-        self.storage.write_bytes(f"uploads/orders/{name}.options.yaml", yaml.safe_dump(options).encode())
-        self.storage.write_bytes(f"uploads/orders/{name}", table.write_csv().encode())
-
-    def found(self, dataset: str) -> dict[str, Any]:
-        """The report in the lake."""
-        record = self.adapters.catalog.open().dataset("orders", dataset)
-        assert record is not None
-        return json.loads(self.storage.read_bytes(record.key("mse_report", "/report.json")))
-
-
-@pytest.fixture
-def bucket(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    return client
 
 
 @pytest.fixture
@@ -71,7 +34,7 @@ def project(bucket: Any, tmp_path: Path) -> Iterator[AwsProject]:
 def test_the_chain_in_parts_gives_the_numbers_of_a_local_run(
     project: AwsProject, aws: AwsDouble, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    project.upload("shop.csv")
+    project.upload("shop.csv", TABLE)
     runs = [project.run("orders_training_job", "shop")]
     for kind, job in ((JobKind.TRAINING, "orders_prediction_job"), (JobKind.TRANSFORM, "orders_report_job")):
         (record,) = [found for found in project.adapters.catalog.open().open_jobs() if found.kind is kind]
@@ -92,7 +55,7 @@ def test_the_chain_in_parts_gives_the_numbers_of_a_local_run(
 
 
 def test_a_job_is_told_with_its_price_its_links_and_whose_it_is(project: AwsProject, aws: AwsDouble) -> None:
-    project.upload("shop.csv")
+    project.upload("shop.csv", TABLE)
     run = project.run("orders_job", "shop")
     assert run.success
     for asset in ("model", "predictions"):
@@ -112,7 +75,7 @@ def test_a_job_is_told_with_its_price_its_links_and_whose_it_is(project: AwsProj
 def test_several_machines_each_get_a_share_of_the_training_rows(bucket: Any, aws: AwsDouble, tmp_path: Path) -> None:
     project = AwsProject(tmp_path, instance_count=3)
     with project.instance:
-        project.upload("shop.csv")
+        project.upload("shop.csv", TABLE)
         assert project.run("orders_job", "shop").success
     (call,) = aws.requests("sagemaker:CreateTrainingJob")
     assert call["parameters"]["ResourceConfig"]["InstanceCount"] == 3
@@ -158,7 +121,7 @@ def bomb() -> bytes:
 def test_an_artifact_that_cannot_be_trusted_is_refused_where_it_arrives(
     project: AwsProject, bucket: Any, data: bytes, words: str
 ) -> None:
-    project.upload("shop.csv")
+    project.upload("shop.csv", TABLE)
     assert project.run("orders_training_job", "shop").success
     (job,) = project.adapters.catalog.open().open_jobs()
     state = project.adapters.jobs.wait(job.name, job.kind)
@@ -173,7 +136,7 @@ def test_an_artifact_that_cannot_be_trusted_is_refused_where_it_arrives(
 def test_an_upload_that_is_deleted_between_listing_and_reading_is_said_to_be_gone(project: AwsProject) -> None:
     from optiflow.errors import TransientError
 
-    project.upload("shop.csv")
+    project.upload("shop.csv", TABLE)
     file = find_upload(project.storage, "orders", "shop")
     boto3.client("s3").delete_objects(
         Bucket=BUCKET,
@@ -203,7 +166,7 @@ FAULTS = [
 def test_a_fault_of_aws_is_one_message_and_the_next_run_completes_with_one_job(
     project: AwsProject, aws: AwsDouble, operation: str, code: str, said: str, words: str, kind: str
 ) -> None:
-    project.upload("shop.csv")
+    project.upload("shop.csv", TABLE)
     status = 503 if code == "SlowDown" else 400
     aws.add_fault(operation, code, status=status, times=None, message=f"not authorized to perform: {said}")
     told, message = failure(project.run("orders_job", "shop"))
@@ -219,7 +182,7 @@ def test_a_fault_of_aws_is_one_message_and_the_next_run_completes_with_one_job(
 def test_a_run_that_waits_for_a_job_without_machines_leaves_it_to_the_sensor(
     project: AwsProject, aws: AwsDouble
 ) -> None:
-    project.upload("shop.csv")
+    project.upload("shop.csv", TABLE)
     aws.add_job_fault("*", "CapacityError: Unable to provision requested ML compute capacity.")
     kind, message = failure(project.run("orders_job", "shop"))
     assert (kind, "CapacityError" in message) == ("job", True)

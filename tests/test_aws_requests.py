@@ -29,10 +29,12 @@ from botocore.config import Config
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from project import ROOT, Project
 from s3_events import direct
+from turnover_models import REQUEST, trained_model
 
-from optiflow import samples
 from optiflow.errors import UserError
+from optiflow.samples import orders as samples
 from optiflow_dagster.sensors.run_failure import alert, publish
+from resources.endpoints.sagemaker import SageMakerEndpoints
 from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, JobStatus
 from resources.jobs.sagemaker import SageMakerJobs
 from resources.storage import S3Storage
@@ -59,6 +61,8 @@ KINDS = {
     "TransformJob": "transform-job",
     "ProcessingJob": "processing-job",
     "Model": "model",
+    "Endpoint": "endpoint",
+    "EndpointConfig": "endpoint-config",
 }
 OUTPUTS = ("/output", "/checkpoints")
 POLICIES = ("iam-policy", "sagemaker-role-policy", "dagster-ecs-policy")
@@ -97,7 +101,7 @@ class Everything:
         assert isinstance(self.project.adapters.jobs, SageMakerJobs)
         self.storage, self.jobs = self.project.adapters.storage, self.project.adapters.jobs
         double.clear_requests()
-        for drive in (self._chains, self._sensors, self._alert, self._jobs, self._objects):
+        for drive in (self._chains, self._sensors, self._alert, self._jobs, self._endpoints, self._objects):
             drive()
         self.requests = double.requests()
 
@@ -166,6 +170,20 @@ class Everything:
         failed = self.jobs.wait("orders-s0", JobKind.TRAINING)
         assert failed.status is JobStatus.FAILED
         self.jobs.log_tail(failed)
+
+    def _endpoints(self) -> None:
+        """An endpoint: made, changed, asked, gone back and deleted."""
+        made = self.project.adapters.endpoints
+        assert isinstance(made, SageMakerEndpoints)
+        endpoints = made.model_copy(update={"first_poll_seconds": 0.05})
+        for number in range(2):
+            model = trained_model(self.storage, "outlet", f"turnover-outlet-training-{number}", seed=number)
+            endpoints.deploy(model)
+            endpoints.wait("outlet")
+        endpoints.invoke("outlet", REQUEST)
+        endpoints.roll_back("outlet")
+        endpoints.wait("outlet")
+        endpoints.delete("outlet")
 
     def _objects(self) -> None:
         """Objects in parts, by boto3 and by polars, whole and broken off; and one that is not there."""
@@ -247,27 +265,29 @@ def allows(name: str, action: str, resource: str, **context: str) -> bool:
     return False
 
 
-def resource_of(call: dict[str, Any], action: str) -> str:
-    """The ARN of what the action of a request is done to."""
+def resources_of(call: dict[str, Any], action: str) -> list[str]:
+    """The ARNs of what the action of a request is done to."""
     service, operation, parameters = call["service"], call["operation"].split(":")[1], call["parameters"]
     if action == "iam:PassRole":
-        return parameters.get("RoleArn") or parameters["ExecutionRoleArn"]
+        return [parameters.get("RoleArn") or parameters["ExecutionRoleArn"]]
     if service == "s3":
         below = "" if action == "s3:ListBucket" else f"/{call['key']}"
-        return f"arn:aws:s3:::{call['bucket']}{below}"
+        return [f"arn:aws:s3:::{call['bucket']}{below}"]
     if service == "sqs":
-        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{parameters['QueueUrl'].rsplit('/', 1)[1]}"
+        return [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{parameters['QueueUrl'].rsplit('/', 1)[1]}"]
     if service == "sns":
-        return parameters["TopicArn"]
+        return [parameters["TopicArn"]]
     if service == "logs":
         stream = f":log-stream:{parameters['logStreamName']}" if "logStreamName" in parameters else ""
-        return f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{parameters['logGroupName']}{stream}"
-    kind = re.sub("^(Create|Describe|Stop|List)", "", operation)
-    return (
-        "*"
-        if operation.startswith("List")
-        else (f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{KINDS[kind]}/{parameters[f'{kind}Name']}")
-    )
+        return [f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{parameters['logGroupName']}{stream}"]
+    if "ResourceArn" in parameters:
+        return [parameters["ResourceArn"]]
+    if operation.startswith("List"):
+        return ["*"]
+    kind = re.sub("^(Create|Update|Describe|Stop|Delete|Invoke)", "", operation)
+    # An endpoint is made of a configuration, and AWS asks for the right to both.
+    kinds = [kind, "EndpointConfig"] if operation in ("CreateEndpoint", "UpdateEndpoint") else [kind]
+    return [f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{KINDS[one]}/{parameters[f'{one}Name']}" for one in kinds]
 
 
 def test_no_request_is_refused_by_botocores_model_of_the_api(sent: list[dict[str, Any]]) -> None:
@@ -303,7 +323,12 @@ def test_the_policy_grants_the_actions_of_the_table_and_no_others() -> None:
 
 def test_the_policy_allows_every_request_that_was_sent(sent: list[dict[str, Any]]) -> None:
     table = listed()
-    wanted = {(action, resource_of(call, action)) for call in sent for action in table[call["operation"]]}
+    wanted = {
+        (action, resource)
+        for call in sent
+        for action in table[call["operation"]]
+        for resource in resources_of(call, action)
+    }
     context = {"PassedToService": "sagemaker.amazonaws.com"}
     assert [pair for pair in sorted(wanted) if not allows("iam-policy", *pair, **context)] == []
     assert len(wanted) > 80
@@ -320,6 +345,9 @@ def test_the_policy_allows_every_request_that_was_sent(sent: list[dict[str, Any]
         ("s3:ListBucket", "arn:aws:s3:::another"),
         ("sagemaker:CreateTrainingJob", f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:training-job/orders-a"),
         ("sagemaker:StopTrainingJob", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/somebody-elses"),
+        ("sagemaker:DeleteEndpoint", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/somebody-elses"),
+        ("sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/somebody-elses"),
+        ("sagemaker:DeleteModel", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/orders-a"),
         ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
         ("logs:GetLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/x:log-stream:y"),
         ("sqs:ReceiveMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:another"),
@@ -337,7 +365,9 @@ def test_the_role_can_be_passed_to_sagemaker_only() -> None:
 
 def test_the_role_of_the_jobs_may_read_their_channels_and_write_their_output(sent: list[dict[str, Any]]) -> None:
     texts = [json.dumps(c["parameters"]) for c in sent if c["operation"].startswith("sagemaker:Create")]
-    named = re.findall(r'"(S3Uri|ModelDataUrl|S3OutputPath)": "s3://([^"]+)"', "".join(texts))
+    named = re.findall(
+        r'"(S3Uri|ModelDataUrl|S3OutputPath|SAGEMAKER_SUBMIT_DIRECTORY)": "s3://([^"]+)"', "".join(texts)
+    )
     writes = {address for member, address in named if member == "S3OutputPath" or address.endswith(OUTPUTS)}
     reads = {address for _, address in named} - writes
     assert len(reads) > 5

@@ -15,7 +15,7 @@ import yaml
 from fred_server import FredServer
 from project import FAST, OPTIONS, ROOT, Project, Said, assert_lake_is_whole, fresh_project
 
-from optiflow import samples
+from optiflow.samples import orders as samples
 from optiflow_dagster.cli import main
 
 ORDERS = samples.orders(rows=400, seed=5)

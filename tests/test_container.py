@@ -240,7 +240,7 @@ def test_an_unknown_content_type_is_refused(tmp_path):
 def test_transform_refuses_other_columns_and_a_missing_model(tmp_path):
     prefix = layout(tmp_path, {"transform": {"a.csv": "1,2,3\n"}}, {"transform": "text/csv"})
     assert main(["transform", "--prefix", str(prefix)]) == 1
-    assert "no file xgboost-model" in (prefix / "output" / "failure").read_text()
+    assert "none of summary.json, xgboost-model" in (prefix / "output" / "failure").read_text()
     plain(table()).save_model(prefix / "model" / f"{MODEL_FILE}.ubj")
     (prefix / "model" / f"{MODEL_FILE}.ubj").rename(prefix / "model" / MODEL_FILE)
     assert main(["transform", "--prefix", str(prefix)]) == 1

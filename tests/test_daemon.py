@@ -8,7 +8,9 @@ import dagster as dg
 import pytest
 from dagster_dev import Project, wait_for
 
-from resources.jobs.contract import JobStatus
+from optiflow import samples
+from optiflow.pipelines import PIPELINES
+from resources.jobs.contract import JobKind, JobStatus
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(900)]
 
@@ -95,4 +97,22 @@ def test_killing_dagster_loses_nothing_and_trains_nothing_twice(project: Project
     assert len(project.job_folders("delta", "transform")) == 1
     store = project.adapters.catalog.open()
     assert [job.status for job in store.jobs()] == [JobStatus.COMPLETED] * 2
+    wait_for(lambda: not store.open_jobs(), FLOW_SECONDS, project)
+
+
+def test_a_file_of_each_pipeline_dropped_under_the_daemon_becomes_its_report(project: Project) -> None:
+    others = [pipeline for pipeline in PIPELINES.values() if pipeline.name != "orders"]
+    project.start()
+    for pipeline in others:
+        samples.write_sample(pipeline.name, project.uploads.with_name(pipeline.name))
+    store = project.adapters.catalog.open()
+    lake = project.folder / ".optiflow" / "lake"
+    for pipeline in others:
+        wait_for(lambda of=lake / pipeline.name / pipeline.report: list(of.rglob("report.json")), FLOW_SECONDS, project)
+    jobs = [(job.pipeline, job.kind, job.status) for job in store.jobs()]
+    assert sorted(jobs) == sorted(
+        (pipeline.name, kind, JobStatus.COMPLETED)
+        for pipeline in others
+        for kind in (JobKind.TRAINING, JobKind.PROCESSING)
+    )
     wait_for(lambda: not store.open_jobs(), FLOW_SECONDS, project)

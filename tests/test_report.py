@@ -18,6 +18,7 @@ from optiflow.errors import UserError
 from optiflow.metrics import regression_metrics
 from optiflow.report.build import build_report
 from optiflow.report.drawings import MAX_POINTS
+from optiflow.report.extras import Extras, Figure, Headline, ReportTable
 from optiflow.report.markdown import to_markdown
 from optiflow.report.model import (
     LeftOut,
@@ -77,6 +78,47 @@ def predictions(rows: int = 200, noise: float = 1.0, seed: int = 1) -> pl.DataFr
             "actual": actual,
             "predicted": actual + rng.normal(0, noise, rows),
         }
+    )
+
+
+def forecast(axes) -> None:
+    axes.plot([date(2012, 2, 3) + timedelta(weeks=week) for week in range(60)], np.linspace(1e6, 2e6, 60), label=EVIL)
+    axes.legend()
+
+
+def chances(axes) -> None:
+    axes.hist([1.0, 2.0, 2.0, 300.0], bins=3)
+    axes.set_yscale("log")
+
+
+EXTRAS = Extras(
+    headlines=(Headline(f"Flagged {EVIL}", "152 (1.5 %)"),),
+    tables=(
+        ReportTable(
+            f"Most unusual {EVIL}",
+            "The highest scores.",
+            ("item", EVIL, "quantity", "score", "share"),
+            (
+                ("A-1", EVIL, -12345, 0.0123456, "12.3 %"),
+                ("A-2", None, np.int64(7), float("nan"), None),
+                *((f"B-{index}", None, index, 1.5, None) for index in range(20)),
+            ),
+        ),
+    ),
+    figures=(
+        Figure("forecast", f"Forecast {EVIL}", "The line.", forecast),
+        Figure("chances", "Chances", "Bars.", chances),
+    ),
+    metrics={"f1": 0.75, "log_loss": float("inf")},
+    verdict="152 of 10,000 movements look unusual.",
+    warnings=("Item ids are new.",),
+)
+
+
+def described(**changes) -> Report:
+    """The report of a pipeline without actuals."""
+    return build_report(
+        facts(job=None, target="", features=(), split_strategy="random", **changes), None, {}, {}, EXTRAS
     )
 
 
@@ -327,6 +369,137 @@ def test_markdown_embeds_the_plots_only_when_given():
     plots = draw_plots(report, frame)
     assert "](data:image" not in to_markdown(report)
     assert to_markdown(report, plots).count("](data:image/png;base64,") == len(plots) == 4
+
+
+def test_without_actuals_the_report_describes_and_says_nothing_of_errors():
+    report = described(test_period=Period(date(2020, 1, 1), date(2020, 2, 1)))
+    assert (report.metrics, report.baselines, report.best_baseline, report.skill) == ({}, (), None, None)
+    assert (report.outcome, report.verdict) == (Outcome.DESCRIBED, "152 of 10,000 movements look unusual.")
+    assert report.warnings == ("Item ids are new.",)
+    plots = draw_plots(report, None, EXTRAS.figures)
+    assert [(plot.key, plot.own) for plot in plots] == [("forecast", True), ("chances", True)]
+    page = "".join(Page(to_html(report, plots)).text)
+    for text in (
+        "simple rules",
+        "Average miss",
+        "Skill",
+        "Rounds",
+        "Features used",
+        "right and wrong",
+        "spring-orders:",
+    ):
+        assert text not in page
+    assert "Scored2020-01-01 to 2020-02-01" in re.sub(r"\s*\n\s*", "", page)
+    assert "Skill" not in to_markdown(report)
+
+
+def test_what_a_pipeline_adds_is_in_every_form_written_for_people_and_never_markup():
+    frame = predictions()
+    report = build_report(facts(), frame, {MEAN: pl.Series([50.0] * 200)}, {}, EXTRAS)
+    assert report.outcome is Outcome.BETTER
+    data = json.loads(report_to_json(report))
+    assert data["further_metrics"] == {"f1": 0.75, "log_loss": None}
+    assert data["headlines"][0]["value"] == "152 (1.5 %)"
+    assert data["tables"][0]["rows"][:2] == [["A-1", EVIL, -12345, 0.0123456, "12.3 %"], ["A-2", None, 7, None, None]]
+    assert report_from_json(report_to_json(report)) == report
+    plots = draw_plots(report, frame, EXTRAS.figures)
+    assert [plot.key for plot in plots][:3] == ["forecast", "chances", "predicted-against-actual"]
+    page = Page(text := to_html(report, plots))
+    assert "script" not in page.tags
+    assert (
+        text.index("152 (1.5 %)")
+        < text.index('id="forecast"')
+        < text.index("Most unusual")
+        < text.index("simple rules")
+    )
+    assert '<td class="num">\u221212,345</td><td class="num">0.01235</td><td class="num">12.3 %</td>' in text
+    assert '<td>A-2</td><td>\u2013</td><td class="num">7</td><td class="num">\u2013</td>' in text
+    assert "B-19" in text
+    markdown = to_markdown(report, plots)
+    assert "<script" not in markdown
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in markdown.splitlines() if line.startswith(("| A-", "| B-"))]
+    assert len(rows) == 15
+    assert {len(row) for row in rows} == {5}
+    assert [rows[0][0].strip(), rows[0][2].strip()] == ["A-1", "\u221212,345"]
+    assert "The page shows 7 more rows." in markdown
+    assert "Item ids are new." in markdown
+
+
+def test_a_pipelines_figures_are_equal_bytes_with_readable_axes():
+    report = described()
+    plots = draw_plots(report, None, EXTRAS.figures)
+    assert plots == draw_plots(report, None, EXTRAS.figures)
+    dated, log = ["".join(ElementTree.fromstring(plot.svg).itertext()) for plot in plots]
+    assert "1,200,000" in dated
+    assert "2013" in dated
+    assert "2012-" not in dated
+    assert "mathdefault" not in log
+
+
+def test_test_rows_without_an_actual_are_counted_and_left_out_of_every_error():
+    frame = predictions(200, noise=3)
+    by_product = pl.Series(np.full(200, 50.0))
+    open_rows = frame.with_columns(actual=pl.when(pl.col("row") % 4 > 0).then("actual"))
+    judged = open_rows.filter(pl.col("actual").is_not_null())
+    report = build_report(facts(200), open_rows, {MEAN: by_product}, {})
+    alone = build_report(facts(150), judged, {MEAN: by_product[:150]}, {})
+    assert (report.metrics, report.baselines) == (alone.metrics, alone.baselines)
+    assert (report.rows.test, report.judged_rows, alone.judged_rows) == (200, 150, 150)
+    assert report.warnings == (
+        "50 of 200 test rows have no actual yet: all errors are those of the other 150, which may be the easier ones.",
+    )
+    assert [p.svg for p in draw_plots(report, open_rows)] == [p.svg for p in draw_plots(alone, judged)]
+    assert "the same 150 test rows" in to_html(report, [])
+    none = build_report(facts(200), frame.with_columns(actual=pl.lit(None, pl.Float64)), {MEAN: by_product}, {})
+    assert (none.outcome, none.skill, none.judged_rows) == (Outcome.UNCLEAR, None, 0)
+    assert "cannot be judged" in to_html(none, draw_plots(none, frame)) + to_markdown(none)
+
+
+def test_a_report_written_before_pipelines_could_add_anything_is_still_read():
+    report = report_of(predictions())
+    data = json.loads(report_to_json(report))
+    for name in ("headlines", "tables", "further_metrics", "judged_rows"):
+        del data[name]
+    older = report_from_json(json.dumps(data))
+    assert older == dataclasses.replace(report, judged_rows=None)
+    assert "the same 200 test rows" in to_html(older, [])
+
+
+def test_a_good_forecast_of_unlike_stores_is_not_taken_for_a_leak():
+    level = np.repeat(np.geomspace(1e5, 2e6, 40), 5)
+    noise = np.random.default_rng(3).normal(1, 0.05, (2, 200))
+    frame = pl.DataFrame({"actual": level, "predicted": level * (1 + (noise[0] - 1) / 2)})
+    for name in ("seasonal naive", "the seasonal naive"):
+        report = build_report(facts(), frame, {name: pl.Series(level * noise[1])}, {})
+        assert report.metrics["r2"] > 0.99
+        assert report.warnings == ()
+        assert report.verdict.startswith("The model is better than the seasonal naive: its squared error is ")
+        assert "of the squared error of the seasonal naive removed" in to_html(report, [])
+
+
+def test_the_day_of_a_row_may_have_the_name_that_the_options_give_it():
+    frame = predictions().rename({"date": "created"})
+    report = report_of(frame, options={"date_column": "created"})
+    assert report.test_period == Period(date(2020, 1, 1), date(2020, 2, 19))
+    assert "residuals-over-time" in [plot.key for plot in draw_plots(report, frame)]
+
+
+@pytest.mark.parametrize(
+    ("extras", "says"),
+    [
+        (Extras(), "needs a verdict"),
+        (Extras(verdict="v", tables=(ReportTable("t", "", ("a", "b"), ((1, 2), (3,))),)), "its row 1 has 1 cells"),
+    ],
+)
+def test_extras_that_cannot_be_shown_are_refused(extras, says):
+    with pytest.raises(ValueError, match=says):
+        build_report(facts(), None, {}, {}, extras)
+
+
+@pytest.mark.parametrize("names", [("forecast", "forecast"), ("Not a slug",)])
+def test_figures_need_names_of_their_own(names):
+    with pytest.raises(ValueError, match="Figure name"):
+        draw_plots(described(), None, [Figure(name, "", "", lambda axes: None) for name in names])
 
 
 @pytest.mark.parametrize(

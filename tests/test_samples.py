@@ -10,7 +10,8 @@ from optiflow.fred.calendar import asof_calendar
 from optiflow.fred.series import with_publication_lag
 from optiflow.fred.snapshot import SNAPSHOT_SERIES, load
 from optiflow.options import merge_options, parse_options_file
-from optiflow.samples import FIRST_DAY, LAST_DAY, SAMPLE_OPTIONS, orders, write_orders
+from optiflow.samples import write_sample
+from optiflow.samples.orders import FIRST_DAY, LAST_DAY, SAMPLE_OPTIONS, orders
 
 NUMERIC = ["price", "promotion", "oil", "jobless"]
 FACTORS = ["product", "region", "channel", "weekday"]
@@ -153,10 +154,10 @@ def test_options_are_accepted_and_name_columns_of_the_table():
 
 
 def test_the_written_upload_is_the_table_with_its_options_and_nothing_else(tmp_path):
-    path = write_orders(tmp_path / "new" / "folder", rows=300, seed=5)
+    path = write_sample("orders", tmp_path / "new" / "folder")
     assert path == tmp_path / "new" / "folder" / "sample-orders.csv"
     assert sorted(p.name for p in path.parent.iterdir()) == ["sample-orders.csv", "sample-orders.csv.options.yaml"]
-    assert path.read_bytes() == orders(300, seed=5).write_csv().encode()
+    assert path.read_bytes() == orders().write_csv().encode()
     text = path.with_name("sample-orders.csv.options.yaml").read_text(encoding="utf-8")
     assert merge_options(parse_options_file(text, "options")) == merge_options(SAMPLE_OPTIONS)
     assert re.fullmatch(r"ORD-\d{6}", pl.read_csv(path)["order_id"][0])
@@ -166,7 +167,7 @@ def test_the_options_are_in_place_before_the_table(tmp_path):
     # A table that cannot be put in place leaves its options, never a table without them.
     (tmp_path / "sample-orders.csv" / "occupied").mkdir(parents=True)
     with pytest.raises(OSError, match="directory"):
-        write_orders(tmp_path, rows=10)
+        write_sample("orders", tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["sample-orders.csv", "sample-orders.csv.options.yaml"]
 
 

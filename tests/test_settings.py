@@ -53,6 +53,8 @@ VARIABLES = {
     "OPTIFLOW_JOB_TAGS": ("a=1,b=c=d", lambda settings: settings.job_tags == ("a=1", "b=c=d")),
     "OPTIFLOW_XGBOOST_VERSION": ("3.0-5", lambda settings: settings.xgboost_version == "3.0-5"),
     "OPTIFLOW_IMAGE_URI": ("x/y:1", lambda settings: settings.image_uri == "x/y:1"),
+    "OPTIFLOW_ENDPOINT_MEMORY_MB": ("4096", lambda settings: settings.endpoint_memory_mb == 4096),
+    "OPTIFLOW_ENDPOINT_MAX_CONCURRENCY": ("9", lambda settings: settings.endpoint_max_concurrency == 9),
     "OPTIFLOW_UPLOAD_QUEUE_URL": (QUEUE, lambda settings: settings.upload_queue_url == QUEUE),
 }
 NEEDS_AWS = {"OPTIFLOW_UPLOAD_QUEUE_URL"}
@@ -85,6 +87,8 @@ def test_a_variable_is_read_and_an_empty_one_is_unset(name: str, monkeypatch: py
         ("OPTIFLOW_SAGEMAKER_ROLE_ARN", "optiflow-role"),
         ("OPTIFLOW_JOB_TAGS", "team"),
         ("OPTIFLOW_INSTANCE_COUNT", "0"),
+        ("OPTIFLOW_ENDPOINT_MEMORY_MB", "1500"),
+        ("OPTIFLOW_ENDPOINT_MAX_CONCURRENCY", "201"),
         ("OPTIFLOW_UPLOAD_QUEUE_URL", "arn:aws:sqs:eu-central-1:123456789012:uploads"),
         ("OPTIFLOW_FRED_URL", "ftp://x"),
         ("OPTIFLOW_ALERT_URL", "hooks.example/token-of-mine"),

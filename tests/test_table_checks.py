@@ -21,7 +21,7 @@ SETS = {
 def test_sound_tables_have_no_fault() -> None:
     assert not any(upload_faults(ENRICHED, "y", "day").values())
     assert not any(balance_faults(ENRICHED, pl.LazyFrame({ROW: [6]}), ENRICHED).values())
-    assert not any(split_faults(**SETS, target="y").values())
+    assert not any(split_faults(**SETS, kept_back=["y"]).values())
     assert time_overlap(SETS["train"], SETS["test"], "day") == 0
 
 
@@ -70,7 +70,7 @@ def test_enrichment_that_changes_the_rows_is_found_out(before, rejected, after, 
     ],
 )
 def test_a_split_that_leaks_or_loses_rows_is_found_out(part: str, table: pl.LazyFrame, expected) -> None:
-    faults = split_faults(**(SETS | {part: table}), target="y")
+    faults = split_faults(**(SETS | {part: table}), kept_back=["y"])
     assert {name: count for name, count in faults.items() if count} == expected
 
 

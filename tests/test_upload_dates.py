@@ -157,7 +157,15 @@ def test_plain_numbers_are_dates_only_in_the_date_column_and_only_as_yyyymmdd(tm
     upload = read(tmp_path, digits, digits)
     assert upload.accepted["d"].to_list() == DAYS
     assert upload.accepted["e"].to_list() == [int(text) for text in digits]
-    assert "no date format fits" in refusal(tmp_path, [str(1_500_000_000 + i) for i in range(40)])
+    assert "no date format fits" in refusal(tmp_path, [str(150_000 + i) for i in range(40)])
+
+
+@pytest.mark.parametrize(("unit", "per_second"), [("epoch_s", 1), ("epoch_ms", 1000)])
+def test_times_since_1970_are_refused_until_the_options_say_their_unit(tmp_path: Path, unit: str, per_second: int):
+    texts = [str((1_500_000_000 + 60 * i) * per_second) for i in range(40)]
+    assert f"date_format: {unit}" in refusal(tmp_path, texts)
+    upload = read(tmp_path, texts, date_format=unit)
+    assert upload.accepted["d"].dt.epoch("s").to_list() == [1_500_000_000 + 60 * i for i in range(40)]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pandera.polars as pa
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
 from optiflow.upload import Upload, read_upload
-from optiflow.upload.reading import SchemaFor
 from optiflow.upload.validation import schema_faults, table_schema
 
 HEADER = "Order Date,Order Quantity,Unit Price,Channel"
@@ -23,16 +21,16 @@ def lines(rows: int = 60) -> list[str]:
     return [f"2018-05-{i % 28 + 1:02d},{i},{i}.5,{'Online' if i % 2 else 'Store'}" for i in range(rows)]
 
 
-def read(folder: Path, rows: list[str], schema_for: SchemaFor | None = None, **options: Any) -> Upload:
+def read(folder: Path, rows: list[str], **options: Any) -> Upload:
     path = folder / "f"
     path.write_text("\n".join([HEADER, *rows]))
     defaults = {"target": "Order Quantity", "date_column": "Order Date"}
-    return read_upload(path, "my orders.csv", DatasetOptions.model_validate(defaults | options), schema_for)
+    return read_upload(path, "my orders.csv", DatasetOptions.model_validate(defaults | options))
 
 
-def refusal(folder: Path, rows: list[str], schema_for: SchemaFor | None = None, **options: Any) -> str:
+def refusal(folder: Path, rows: list[str], **options: Any) -> str:
     with pytest.raises(UserError) as error:
-        read(folder, rows, schema_for, **options)
+        read(folder, rows, **options)
     assert "my orders.csv" in str(error.value)
     return str(error.value)
 
@@ -114,35 +112,10 @@ def test_a_row_with_two_faults_has_two_lines_and_counts_once(tmp_path: Path):
     assert upload.rejected.schema == {"row": pl.Int64, "column": pl.String, "reason": pl.String, "value": pl.String}
 
 
-def price_schema(options: DatasetOptions) -> pa.DataFrameSchema:
-    assert options.date_column == "Order Date"
-    return pa.DataFrameSchema({"Unit Price": pa.Column(float, pa.Check.lt(58), nullable=False)}, strict=False)
-
-
-def test_a_pipeline_s_own_schema_rejects_rows_by_its_checks(tmp_path: Path):
-    upload = read(tmp_path, lines(), price_schema, date_column=None)
-    assert upload.rejected.rows() == [
-        (60, "Unit Price", "less_than(58)", "58.5"),
-        (61, "Unit Price", "less_than(58)", "59.5"),
-    ]
-    assert upload.accepted["Unit Price"].max() == 57.5
-
-
-def test_a_column_that_a_pipeline_needs_and_the_file_lacks_is_named(tmp_path: Path):
-    message = refusal(tmp_path, lines(), lambda options: pa.DataFrameSchema({"Store": pa.Column(int)}))
-    assert "'Store'" in message
-
-
-def test_a_column_of_a_wrong_type_is_named(tmp_path: Path):
-    message = refusal(tmp_path, lines(), lambda options: pa.DataFrameSchema({"Channel": pa.Column(int)}))
-    assert "'Channel'" in message
-    assert "Int64" in message
-
-
 def test_the_table_schema_finds_nulls_and_infinities_in_their_rows():
     raw = pl.DataFrame({"row": [2, 5, 9], "d": ["1", "", "3"], "y": ["7", "8", "1e999"]})
     typed = pl.DataFrame({"row": [2, 5, 9], "d": [1, None, 3], "y": [7.0, 8.0, float("inf")]})
-    faults = schema_faults(typed, raw, table_schema("y", "d"), "f.csv").sort("row")
+    faults = schema_faults(typed, raw, table_schema(["d", "y"], ["y"]), "f.csv").sort("row")
     assert faults.rows() == [(5, "d", "is empty", ""), (9, "y", "is not a finite number", "1e999")]
 
 

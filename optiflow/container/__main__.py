@@ -5,7 +5,7 @@ import os
 import threading
 from pathlib import Path
 
-from optiflow.container.ending import EXIT_FAILED, end_with, leave_out_sklearn, run_and_report
+from optiflow.container.ending import EXIT_FAILED, end_with, run_and_report
 from optiflow.container.layout import Layout
 
 
@@ -41,5 +41,4 @@ def _exit_with_stdin() -> None:
 
 
 if __name__ == "__main__":
-    leave_out_sklearn()
     end_with(main())

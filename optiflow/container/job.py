@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from optiflow.container.ending import end_with, leave_out_sklearn, run_and_report
+from optiflow.container.ending import end_with, run_and_report
 from optiflow.container.layout import Layout
 from optiflow.errors import JobFailedError
 
@@ -67,5 +67,4 @@ def _install(requirements: Path) -> None:
 
 
 if __name__ == "__main__":
-    leave_out_sklearn()
     end_with(main(sys.argv[1:]))

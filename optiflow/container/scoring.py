@@ -3,15 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optiflow.artifact import MODEL_FILE, SUMMARY_FILE
 from optiflow.container.channels import channel_files, read_file
+from optiflow.container.ending import leave_out_sklearn
 from optiflow.container.layout import Layout, put_in_place
+from optiflow.container.tables import score_tables
 from optiflow.errors import UserError
-from optiflow.learners import xgboost as learner
 
 if TYPE_CHECKING:
     import numpy as np
 
 CHANNEL = "transform"
+MODEL_FILES = (SUMMARY_FILE, MODEL_FILE)
 
 
 def run_transform(layout: Layout) -> None:
@@ -20,9 +23,11 @@ def run_transform(layout: Layout) -> None:
     Raises:
         UserError: no model, or as `score_files`.
     """
-    model = layout.model / learner.MODEL_FILE
-    if not model.is_file():
-        raise UserError(f"the model folder has no file {learner.MODEL_FILE}: give the model.tar.gz of a training job.")
+    model = next((path for name in MODEL_FILES if (path := layout.model / name).is_file()), None)
+    if model is None:
+        raise UserError(
+            f"the model folder has none of {', '.join(MODEL_FILES)}: give the model.tar.gz of a training job."
+        )
     score_files(model, layout.channel(CHANNEL), layout.output_data, layout.content_types().get(CHANNEL))
 
 
@@ -32,6 +37,12 @@ def score_files(model: Path, folder: Path, output: Path, content_type: str | Non
     Raises:
         UserError: no file, a cell that is no number, or not the columns that the model was trained on.
     """
+    if model.name == SUMMARY_FILE:
+        score_tables(model.parent, folder, output)
+        return
+    leave_out_sklearn()
+    from optiflow.learners import xgboost as learner
+
     booster = learner.load(model)
     for path in channel_files(folder):
         features = read_file(path, content_type)

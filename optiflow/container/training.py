@@ -1,11 +1,14 @@
-"""`train`: from the channels `train` and `validation` to `model/xgboost-model` and `output/data/metrics.json`."""
+"""`train`: from the channels to `model/` and `output/data/metrics.json`, by XGBoost or a learner of ours."""
 
 import json
 from collections.abc import Mapping
 
 from optiflow.container.channels import CSV, read_channel
+from optiflow.container.ending import leave_out_sklearn
 from optiflow.container.layout import Layout, put_in_place
+from optiflow.container.tables import train_learner
 from optiflow.errors import UserError
+from optiflow.learners import LEARNER_PARAMETER
 from optiflow.learners.hyperparameters import validate_hyperparameters
 
 METRICS_FILE = "metrics.json"
@@ -21,14 +24,21 @@ def run_training(layout: Layout) -> None:
         UserError: the hyperparameters or the channels are wrong.
         JobFailedError: XGBoost refused to train.
     """
-    from optiflow.learners import xgboost as learner
-
     if len(hosts := layout.hosts()) > 1:
         raise UserError(
             f"the job has {len(hosts)} hosts, but this program trains on one: set the instance count to 1, or use "
             "SageMaker's own XGBoost (algorithm mode), which shares the work."
         )
-    params = validate_hyperparameters(layout.hyperparameters())
+    raw = layout.hyperparameters()
+    if LEARNER_PARAMETER in raw:
+        summary = train_learner(layout, raw[LEARNER_PARAMETER])
+        with put_in_place(layout.output_data / METRICS_FILE) as path:
+            path.write_text(json.dumps({"metrics": summary.get("metrics", {})}))
+        return
+    leave_out_sklearn()
+    from optiflow.learners import xgboost as learner
+
+    params = validate_hyperparameters(raw)
     types = layout.content_types()
     weights = params.get("csv_weights") == 1
     if weights and types.get("train") != CSV:

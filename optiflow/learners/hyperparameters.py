@@ -121,7 +121,10 @@ _SHARE = Number(float, 0, 1, low_open=True)
 _NOT_NEGATIVE = Number(float, 0)
 _FLAG = Number(int, 0, 1)
 
-KNOWN: Mapping[str, Number | Choice | Pattern] = {
+Known = Mapping[str, Number | Choice | Pattern]
+"""Hyperparameters by name, and what each may be."""
+
+KNOWN: Known = {
     "num_round": Number(int, 1, MAX_INT),
     "early_stopping_rounds": Number(int, 1, MAX_INT),
     "csv_weights": _FLAG,
@@ -171,10 +174,7 @@ def validate_hyperparameters(raw: Mapping[str, str]) -> dict[str, Value]:
     Raises:
         UserError: unknown name, value out of its range, `num_round` missing, or two values that exclude each other.
     """
-    unknown = [name for name in raw if name not in KNOWN]
-    if unknown:
-        raise UserError(_say_unknown(unknown[0]))
-    values = {name: _parse(name, str(text).strip()) for name, text in raw.items()}
+    values = parse_hyperparameters(KNOWN, raw, SYNONYMS)
     if "num_round" not in values:
         raise UserError(
             "hyperparameter 'num_round' is missing: set the number of boosting rounds, a whole number from 1."
@@ -185,16 +185,37 @@ def validate_hyperparameters(raw: Mapping[str, str]) -> dict[str, Value]:
     return values
 
 
-def _parse(name: str, text: str) -> Value:
-    value = KNOWN[name].parse(text)
+def parse_hyperparameters(
+    known: Known, raw: Mapping[str, str], synonyms: Mapping[str, str] | None = None
+) -> dict[str, Value]:
+    """Check strings against what a learner knows, and turn them into numbers where they are numbers.
+
+    Args:
+        known: The learner's names with what each may be.
+        raw: Name -> text.
+        synonyms: What other libraries call them, for hints.
+
+    Raises:
+        UserError: unknown name, or value out of its range.
+    """
+    values = {}
+    for name, text in raw.items():
+        if name not in known:
+            raise UserError(_say_unknown(name, known, synonyms or {}))
+        values[name] = _parse(name, str(text).strip(), known[name])
+    return values
+
+
+def _parse(name: str, text: str, allowed: Number | Choice | Pattern) -> Value:
+    value = allowed.parse(text)
     if value is None:
-        raise UserError(f"hyperparameter {name!r} is {text!r}: allowed is {KNOWN[name]}.")
+        raise UserError(f"hyperparameter {name!r} is {text!r}: allowed is {allowed}.")
     return value
 
 
-def _say_unknown(name: str) -> str:
-    close = [SYNONYMS[name]] if name in SYNONYMS else get_close_matches(name, KNOWN, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(KNOWN))}."
+def _say_unknown(name: str, known: Known, synonyms: Mapping[str, str]) -> str:
+    close = [synonyms[name]] if name in synonyms else get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}."
     return f"unknown hyperparameter {name!r}: {hint}"
 
 

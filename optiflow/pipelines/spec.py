@@ -1,37 +1,165 @@
-"""What one pipeline differs in from another."""
+"""What a pipeline is: everything that the shared chain asks it for.
 
-from collections.abc import Callable, Mapping
+What belongs here: the questions, and the answers that most pipelines share. What does not: how the chain keeps tables,
+submits jobs and files reports (`assets`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import polars as pl
 
 from optiflow.errors import UserError
-from optiflow.learners.hyperparameters import validate_hyperparameters
+from optiflow.learners import learner_named
+from optiflow.learners.hyperparameters import Value, parse_hyperparameters
 from optiflow.options import DatasetOptions
+from optiflow.pipelines.finished import FinishedRun, Kept, Learned
+from optiflow.pipelines.roles import Role
+from optiflow.report.extras import Extras
+from optiflow.split import split_rows
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """A pipeline: its name (asset group, folder, job name part) and everything that the shared chain asks it for."""
+class Result:
+    """A table that the prediction job makes: what it says, and its columns as name -> (type, description)."""
 
-    name: str
     description: str
-    algorithm: str
-    report: str
+    columns: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a training job reads (channel -> table), text files to keep beside the model, and metadata to show."""
+
+    channels: Mapping[str, pl.DataFrame]
+    files: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoringInputs:
+    """What a prediction job reads: a table for each of the pipeline's results.
+
+    `rows` says which rows they are, where the job gives back bare numbers; None where it gives back whole tables.
+    """
+
+    tables: Mapping[str, pl.DataFrame]
+    rows: pl.DataFrame | None = None
+    shown: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Pipeline(ABC):
+    """A pipeline: its name (asset group, folder, job name part), and what it does differently from the others."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    report: ClassVar[str]
     """Name of the report asset."""
-    default_options: Mapping[str, Any] = field(default_factory=dict)
-    default_hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    schema_for: Callable[[DatasetOptions], Any] | None = None
-    """Makes the pandera schema of an upload; None for the columns every table of orders must have."""
+    algorithm: ClassVar[str]
+    """`xgboost` for SageMaker's built-in one, otherwise a module of `optiflow.learners`."""
+    roles: ClassVar[tuple[Role, ...]] = ()
+    """The columns that its uploads have; none where options name target and date."""
+    target: ClassVar[str | None] = None
+    """The role that is predicted; None where options name a column, or where nothing is."""
+    default_options: ClassVar[Mapping[str, Any]] = {}
+    results: ClassVar[Mapping[str, Result]]
+    scoring_reads: ClassVar[tuple[str, ...]] = ("test",)
+    """The assets that `scoring` is given."""
+    hidden: ClassVar[tuple[str, ...]] = ()
+    """Columns that tell the target, and are kept from the held-out rows with it."""
+    may_lack_target: ClassVar[bool] = False
+    """Whether rows without a target are learned from too, as items that have not been sold yet."""
+    has_actuals: ClassVar[bool] = True
+    """Whether there is a truth that predictions can be set beside."""
+    dataset_parameter: ClassVar[str | None] = None
+    """The hyperparameter that tells the learner whose data it learns from, for a model that is nobody else's."""
+    after_report: ClassVar[tuple[str, ...]] = ()
+    """Assets of its own that follow on the report."""
+
+    @property
+    def learner(self) -> ModuleType | None:
+        """The module that trains and scores; None for SageMaker's built-in XGBoost."""
+        return learner_named(self.algorithm)
+
+    @property
+    def default_hyperparameters(self) -> Mapping[str, str]:
+        """What the learner takes where options say nothing."""
+        assert self.learner is not None
+        return self.learner.DEFAULTS
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What the learner needs that AWS's image lacks."""
+        return self.learner.REQUIREMENTS if self.learner else ()
+
+    def check_hyperparameters(self, values: Mapping[str, str]) -> Mapping[str, Value]:
+        """The values as numbers and words.
+
+        Raises:
+            UserError: the learner does not know one, or it is out of its range.
+        """
+        assert self.learner is not None
+        return parse_hyperparameters(self.learner.PARAMETERS, values)
 
     def hyperparameters(self, options: DatasetOptions) -> dict[str, str]:
         """The pipeline's hyperparameters with the user's laid over them, as strings, for a job.
 
         Raises:
-            UserError: the algorithm does not know one, or it is out of its range.
+            UserError: the learner does not know one, or it is out of its range.
         """
         merged = {**self.default_hyperparameters, **options.hyperparameters}
         try:
-            validate_hyperparameters(merged)
+            self.check_hyperparameters(merged)
         except UserError as error:
             raise UserError(f"option hyperparameters: {error}") from error
         return merged
+
+    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """What is wrong with rows whose cells are right each by itself, as `optiflow.upload.faults.SCHEMA`."""
+        from optiflow.upload.faults import no_faults
+
+        return no_faults()
+
+    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """The accepted rows as the chain takes them; where rows are merged, the first one's number stays."""
+        return rows
+
+    def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
+        """What people want to know of an accepted upload beyond its rows: gaps, nulls, short series."""
+        return {}
+
+    def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows to learn from and those held out; every row is in exactly one of them."""
+        return split_rows(rows, str(options.date_column), options.split)
+
+    @abstractmethod
+    def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
+        """What the training job reads."""
+
+    @abstractmethod
+    def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
+        """What the prediction job reads; `tables` are the assets of `scoring_reads`, whole."""
+
+    def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
+        """One of the prediction job's results, out of its folder of `.out` files."""
+        return pl.read_parquet(outputs / f"{name}.parquet.out")
+
+    def learned(self, run: FinishedRun) -> Learned:
+        """What the model was trained on, for the report."""
+        return Learned(features=run.summary.get("features", ()), notes=run.summary.get("notes", ()))
+
+    def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
+        """Naive predictions for the rows of `run.held_out`, in their order; at least one where there are actuals."""
+        return {}
+
+    def contributions(self, run: FinishedRun) -> Mapping[str, float]:
+        """How far each feature moves a prediction on average, in units of the target."""
+        return {}
+
+    def extras(self, run: FinishedRun) -> Extras:
+        """The tables and figures that only this pipeline's report has."""
+        return Extras()

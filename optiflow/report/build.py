@@ -3,70 +3,127 @@
 What belongs here: putting a report together. What does not: formulas (`optiflow.metrics`) and words (`verdict`).
 """
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import cast
 
 import polars as pl
 
 from optiflow.metrics import regression_metrics, skill, skill_interval
+from optiflow.report.extras import Extras
+from optiflow.report.judged import dated_rows
 from optiflow.report.model import SCHEMA_VERSION, BaselineScore, Contribution, Outcome, Period, Report, RunFacts
-from optiflow.report.verdict import judge, verdict, warnings_of
+from optiflow.report.tables import plain_table
+from optiflow.report.verdict import NOTHING_TO_JUDGE, judge, verdict, warnings_of, warnings_on_errors
 
 KEPT_CONTRIBUTIONS = 30
+NO_EXTRAS = Extras()
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    metrics: dict[str, float | None]
+    baselines: tuple[BaselineScore, ...]
+    outcome: Outcome
+    verdict: str
+    warnings: tuple[str, ...]
 
 
 def build_report(
     facts: RunFacts,
-    predictions: pl.DataFrame,
+    predictions: pl.DataFrame | None,
     baselines: Mapping[str, pl.Series],
     contributions: Mapping[str, float],
+    extras: Extras = NO_EXTRAS,
 ) -> Report:
-    """Judge predictions on the test set.
+    """Judge predictions on the test set, and add what only this pipeline shows.
 
     Args:
         facts: What the run knows already.
-        predictions: One row per test row, with `actual` and `predicted` (numbers, none missing) and `date` (Date or
-            Datetime, may be missing or absent); other columns are ignored.
-        baselines: Baseline name -> its predictions for the same rows in the same order; at least one.
+        predictions: One row per test row, with `actual` and `predicted` (numbers; `actual` may be null for what has not
+            happened yet, and such rows are not judged) and `date` (Date or Datetime, may be missing or absent; else the
+            options' `date_column` is taken); other columns are ignored. None where there is no truth to judge by.
+        baselines: Baseline name -> its predictions for the same rows in the same order; at least one, none without
+            predictions.
         contributions: Feature -> mean |SHAP| in units of the target. The largest 30 are kept.
+        extras: The pipeline's own part. Its verdict is needed, and used, only without predictions.
 
     Raises:
-        ValueError: no baseline, a row count that differs from `facts.rows.test`, or missing numbers.
+        ValueError: no baseline, a row count that differs from `facts.rows.test`, missing numbers, no verdict where
+            `extras` must give it, or a table whose rows do not fit its header.
     """
+    if predictions is None:
+        judgement, judged, test_period = _described(baselines, extras), 0, facts.test_period
+    else:
+        _check(facts, predictions, baselines)
+        test_period = facts.test_period or _period(dated_rows(predictions, facts.options))
+        judgement, judged = _judged(replace(facts, test_period=test_period), predictions, baselines)
+    dated = replace(facts, test_period=test_period)
+    best = judgement.baselines[0] if judgement.baselines else None
+    largest = sorted(contributions.items(), key=lambda item: (-item[1], item[0]))[:KEPT_CONTRIBUTIONS]
+    return Report(
+        **vars(dated),
+        schema_version=SCHEMA_VERSION,
+        metrics=judgement.metrics,
+        baselines=judgement.baselines,
+        best_baseline=best and best.name,
+        skill=best and best.skill,
+        contributions=tuple(Contribution(feature, value) for feature, value in largest),
+        outcome=judgement.outcome,
+        verdict=judgement.verdict,
+        warnings=(*judgement.warnings, *warnings_of(dated, extras.warnings)),
+        judged_rows=judged,
+        headlines=extras.headlines,
+        tables=tuple(plain_table(table) for table in extras.tables),
+        further_metrics={name: _finite(value) for name, value in (extras.metrics or {}).items()},
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _check(facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, pl.Series]) -> None:
     if not baselines:
         raise ValueError("A report needs at least one baseline.")
     if predictions.height != facts.rows.test:
         raise ValueError(f"{predictions.height} predictions for {facts.rows.test} test rows.")
-    metrics = regression_metrics(predictions["actual"], predictions["predicted"])
-    scores = [_score(name, predictions, values, metrics) for name, values in baselines.items()]
-    best = min(scores, key=lambda score: cast(float, score.metrics["mse"]))
-    test_period = _period(predictions)
-    outcome = judge(metrics, best)
-    sentence = verdict(outcome, metrics, best, facts.target, facts.rows.test)
-    mean_actual = float(predictions["actual"].cast(pl.Float64).to_numpy().mean())
-    largest = sorted(contributions.items(), key=lambda item: (-item[1], item[0]))[:KEPT_CONTRIBUTIONS]
-    return Report(
-        **vars(facts),
-        schema_version=SCHEMA_VERSION,
-        test_period=test_period,
-        metrics=metrics,
-        baselines=tuple(sorted(scores, key=lambda score: cast(float, score.metrics["mse"]))),
-        best_baseline=best.name,
-        skill=best.skill,
-        contributions=tuple(Contribution(feature, value) for feature, value in largest),
-        outcome=outcome,
-        verdict=sentence,
-        warnings=(
-            *([sentence] if outcome is not Outcome.BETTER else []),
-            *warnings_of(facts, metrics, test_period, mean_actual),
-        ),
+    for name, values in baselines.items():
+        if values.len() != predictions.height:
+            raise ValueError(f"{predictions.height} predictions of the model, {values.len()} of the {name}.")
+
+
+def _described(baselines: Mapping[str, pl.Series], extras: Extras) -> _Judgement:
+    if baselines:
+        raise ValueError("Baselines cannot be judged without predictions.")
+    if not extras.verdict:
+        raise ValueError("A report without actuals needs a verdict in its extras.")
+    return _Judgement({}, (), Outcome.DESCRIBED, extras.verdict, ())
+
+
+def _judged(facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, pl.Series]) -> tuple[_Judgement, int]:
+    known = predictions["actual"].is_not_null()
+    rows = predictions.filter(known)
+    if rows.is_empty():
+        return _Judgement({}, (), Outcome.UNCLEAR, NOTHING_TO_JUDGE, (NOTHING_TO_JUDGE,)), 0
+    metrics = regression_metrics(rows["actual"], rows["predicted"])
+    scores = [_score(name, rows, values.filter(known), metrics) for name, values in baselines.items()]
+    ranked = tuple(sorted(scores, key=lambda score: cast(float, score.metrics["mse"])))
+    outcome = judge(metrics, ranked[0])
+    sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
+    mean_actual = float(rows["actual"].cast(pl.Float64).to_numpy().mean())
+    warnings = (
+        *([sentence] if outcome is not Outcome.BETTER else []),
+        *warnings_on_errors(facts, metrics, ranked[0], rows.height, mean_actual),
     )
+    return _Judgement(metrics, ranked, outcome, sentence, warnings), rows.height
 
 
-def _score(name: str, predictions: pl.DataFrame, values: pl.Series, model: Mapping[str, float | None]) -> BaselineScore:
-    metrics = regression_metrics(predictions["actual"], values)
-    low, high = skill_interval(predictions["actual"], predictions["predicted"], values) or (None, None)
+def _score(name: str, rows: pl.DataFrame, values: pl.Series, model: Mapping[str, float | None]) -> BaselineScore:
+    metrics = regression_metrics(rows["actual"], values)
+    low, high = skill_interval(rows["actual"], rows["predicted"], values) or (None, None)
     value = skill(cast(float, model["mse"]), cast(float, metrics["mse"]))
     return BaselineScore(name, metrics, value, low, high)
 

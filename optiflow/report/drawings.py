@@ -1,6 +1,6 @@
 """The four drawings of a report, each on an empty set of axes.
 
-What belongs here: marks, limits and labels. What does not: files, fonts and matplotlib's settings (`plots`).
+What belongs here: marks, limits and labels. What does not: files, fonts, ticks and matplotlib's settings (`canvas`).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -45,13 +45,11 @@ def predicted_against_actual(predictions: pl.DataFrame, target: str, axes: "Axes
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.set_xlabel(f"actual {_short(target)}{outside}")
     axes.set_ylabel(f"predicted {_short(target)}")
-    _thousands(axes)
+    axes.locator_params(nbins=6)
 
 
 def residuals_over_time(predictions: pl.DataFrame, target: str, axes: "Axes") -> None:
     """A light dot per test row, and per week (day, month) the median and the 10 to 90 % band."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
     rows = predictions.select(
         pl.col("date").cast(pl.Date),
         residual=pl.col("predicted").cast(pl.Float64) - pl.col("actual").cast(pl.Float64),
@@ -81,11 +79,7 @@ def residuals_over_time(predictions: pl.DataFrame, target: str, axes: "Axes") ->
     low, high, outside = _limits(residual, residual)
     axes.set_ylim(low, high)
     axes.set_ylabel(f"predicted {MINUS} actual {_short(target)}{outside}")
-    locator = AutoDateLocator(minticks=3, maxticks=6)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     _legend_above(axes)
-    axes.yaxis.set_major_formatter(_formatter())
 
 
 def feature_contributions(contributions: tuple[Contribution, ...], target: str, axes: "Axes") -> None:
@@ -102,7 +96,6 @@ def feature_contributions(contributions: tuple[Contribution, ...], target: str, 
     axes.tick_params(length=0)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
-    axes.xaxis.set_major_formatter(_formatter())
 
 
 def learning_curve(job: TrainingJob, axes: "Axes") -> None:
@@ -110,6 +103,8 @@ def learning_curve(job: TrainingJob, axes: "Axes") -> None:
     colours = {"train": BLUE, "validation": AMBER}
     label = ""
     for channel, metrics in job.history.items():
+        if not metrics:
+            continue
         label, values = next(iter(metrics.items()))
         errors = np.array([np.nan if value is None else value for value in values])
         axes.plot(
@@ -127,7 +122,6 @@ def learning_curve(job: TrainingJob, axes: "Axes") -> None:
     axes.set_ylabel(label)
     _legend_above(axes)
     axes.locator_params(axis="x", integer=True)
-    axes.yaxis.set_major_formatter(_formatter())
 
 
 def _limits(values: Any, *columns: Any) -> tuple[float, float, str]:
@@ -169,15 +163,3 @@ def _short(name: str) -> str:
 
 def _legend_above(axes: "Axes") -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.4)
-
-
-def _formatter() -> Any:
-    from matplotlib.ticker import FuncFormatter
-
-    return FuncFormatter(lambda value, _position: f"{value:,.10g}".replace("-", MINUS))
-
-
-def _thousands(axes: "Axes") -> None:
-    axes.xaxis.set_major_formatter(_formatter())
-    axes.yaxis.set_major_formatter(_formatter())
-    axes.locator_params(nbins=6)

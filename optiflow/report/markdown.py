@@ -8,15 +8,20 @@ import re
 from collections.abc import Iterator, Sequence
 
 from optiflow.report import wording
+from optiflow.report.extras import ReportTable
 from optiflow.report.model import Report
 from optiflow.report.plots import Plot
-from optiflow.report.render import comparison, moment
+from optiflow.report.render import comparison, moment, title
+from optiflow.report.tables import written_table
 
+TABLE_ROWS = 15
 MARKUP = re.compile(r"([\\`*\[\]|#~!]|(?<!\w)_|_(?!\w))")
 
 
 def to_markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
-    """The verdict, the warnings, the comparison and the columns left out.
+    """The verdict, the headlines, the warnings, the tables, the comparison and the columns left out.
+
+    A table of the pipeline is cut after 15 rows; the page and the JSON have them all.
 
     Args:
         report: The report; its names and values come from users' files and are escaped.
@@ -24,9 +29,11 @@ def to_markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
     """
     warnings = [warning for warning in report.warnings if warning != report.verdict]
     blocks = [
-        f"## {_text(report.dataset)}: {_text(report.target)}",
+        f"## {_text(title(report))}",
         f"**{_text(report.verdict)}**",
+        "\n".join(f"- {_text(headline.label)}: **{_text(headline.value)}**" for headline in report.headlines),
         "\n".join(f"- {_text(warning)}" for warning in warnings),
+        *("\n".join(_table(table)) for table in report.tables),
         "\n".join(_comparison(report)),
         "\n".join(_rows(report)),
         *(_image(plot) for plot in plots),
@@ -42,7 +49,22 @@ def _text(value: str) -> str:
     return MARKUP.sub(r"\\\1", flat)
 
 
+def _table(table: ReportTable) -> Iterator[str]:
+    written = written_table(table)
+    yield f"**{_text(table.title)}.** {_text(table.text)}"
+    yield ""
+    yield f"| {' | '.join(_text(name) for name in written.header)} |"
+    yield f"|{'|'.join('--:' if number else ':--' for number in written.is_number)}|"
+    for row in written.rows[:TABLE_ROWS]:
+        yield f"| {' | '.join(_text(cell) for cell in row)} |"
+    if len(written.rows) > TABLE_ROWS:
+        yield ""
+        yield f"The page shows {wording.count(len(written.rows) - TABLE_ROWS, 'more row')}."
+
+
 def _comparison(report: Report) -> Iterator[str]:
+    if not report.baselines:
+        return
     names = ["model", *(baseline.name for baseline in report.baselines)]
     yield f"| | {' | '.join(_text(name) for name in names)} |"
     yield "|:--|" + "--:|" * len(names)
@@ -53,17 +75,19 @@ def _comparison(report: Report) -> Iterator[str]:
 
 def _rows(report: Report) -> Iterator[str]:
     rows = report.rows
-    yield "| rows uploaded | rejected | train | test |"
+    last = "test" if report.metrics else "scored"
+    yield f"| rows uploaded | rejected | train | {last} |"
     yield "|--:|--:|--:|--:|"
     yield f"| {rows.uploaded:,} | {rows.rejected:,} | {rows.train:,} | {rows.test:,} |"
     if report.test_period is not None:
         yield ""
-        yield f"Trained on {wording.period(report.train_period)}, tested on {wording.period(report.test_period)}."
+        done = "tested" if report.metrics else "scored"
+        yield f"Trained on {wording.period(report.train_period)}, {done} on {wording.period(report.test_period)}."
 
 
 def _image(plot: Plot) -> str:
     data = base64.b64encode(plot.png).decode()
-    return f"**{plot.title}.** {_text(plot.how_to_read)}\n\n![{plot.title}](data:image/png;base64,{data})"
+    return f"**{_text(plot.title)}.** {_text(plot.how_to_read)}\n\n![{_text(plot.title)}](data:image/png;base64,{data})"
 
 
 def _left_out(report: Report) -> Iterator[str]:

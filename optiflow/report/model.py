@@ -4,7 +4,7 @@ What belongs here: plain data. What does not: how it is computed (`build`), said
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
@@ -13,16 +13,21 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from optiflow.errors import UserError
+from optiflow.report.extras import Headline, ReportTable
 
 SCHEMA_VERSION = 1
 
 
 class Outcome(StrEnum):
-    """What the report advises: the model beats the best baseline, perhaps, or not."""
+    """What the report advises: the model beats the best baseline, perhaps, or not.
+
+    Described, where there is no truth to judge by, as with scores of how unusual a row is.
+    """
 
     BETTER = "better"
     UNCLEAR = "unclear"
     WORSE = "worse"
+    DESCRIBED = "described"
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,8 @@ class RunFacts:
     """What the run knows without looking at an error: the part of a report that the caller states.
 
     `version` is the upload's sha256, `options` the dataset's options as plain JSON, `unseen_categories` the number of
-    categories per column that the test set has and the training set had not.
+    categories per column that the test set has and the training set had not. `test_period` is read from the
+    predictions where it is None.
     """
 
     pipeline: str
@@ -123,6 +129,7 @@ class RunFacts:
     rows: RowCounts
     split_strategy: str
     train_period: Period | None = None
+    test_period: Period | None = None
     features: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     rejected: tuple[RejectedRows, ...] = ()
@@ -135,18 +142,27 @@ class RunFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Report(RunFacts):
-    """A report, complete. `metrics` has the keys of `regression_metrics`; `skill` is that against `best_baseline`."""
+    """A report, complete.
+
+    `metrics` has the keys of `regression_metrics`; `skill` is that against `best_baseline`. Where nothing was judged,
+    `metrics` and `baselines` are empty, `best_baseline` and `skill` None. Fields with defaults are unknown to older
+    reports of the same schema version.
+    """
 
     schema_version: int
-    test_period: Period | None
     metrics: dict[str, float | None]
     baselines: tuple[BaselineScore, ...]
-    best_baseline: str
+    best_baseline: str | None
     skill: float | None
     contributions: tuple[Contribution, ...]
     outcome: Outcome
     verdict: str
     warnings: tuple[str, ...]
+    judged_rows: int | None = None
+    """Test rows with an actual, on which all errors stand; None in older reports, which judged every test row."""
+    headlines: tuple[Headline, ...] = ()
+    tables: tuple[ReportTable, ...] = ()
+    further_metrics: dict[str, float | None] = field(default_factory=dict)
 
 
 @cache

@@ -1,157 +1,115 @@
-"""The report's plots, each as SVG text for the page and as a small PNG for Markdown.
+"""Which plots a report has, in which order, and the words that go with them.
 
-What belongs here: which plots a report has, their words, and turning a drawing into bytes. What does not: the drawings.
-No pyplot: figures are objects, and matplotlib's settings are changed only while one is drawn.
+What belongs here: the pipeline's figures and the standard plots, where there is data for them. What does not: the
+standard plots' marks (`drawings`), and turning a drawing into bytes (`canvas`).
 """
 
-import io
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from optiflow.report.canvas import draw
 from optiflow.report.drawings import (
-    INK,
-    MUTED,
-    RULE,
     feature_contributions,
     learning_curve,
     predicted_against_actual,
     residuals_over_time,
 )
+from optiflow.report.extras import Figure
+from optiflow.report.judged import judged_rows
 from optiflow.report.model import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SIZE_INCHES = (5.0, 3.5)
-PNG_DPI = 110
-PNG_COLOURS = 64
-POINTS_DPI = 200
-
-
-SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "optiflow",
-    # Text stays text: it takes the page's font, can be selected, and makes the file small.
-    "svg.fonttype": "none",
-    # A column named `$x_{$` is a name, not a formula.
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": MUTED,
-    "axes.edgecolor": RULE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "xtick.color": RULE,
-    "ytick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "legend.labelcolor": MUTED,
-}
+SLUG = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot: its title, a line on how to read it, and the same drawing as SVG and as PNG."""
+    """One plot: its title, a line on how to read it, and the same drawing as SVG and as PNG.
+
+    `own` plots are the pipeline's, the others those of every report.
+    """
 
     key: str
     title: str
     how_to_read: str
     svg: str
     png: bytes
+    own: bool = False
 
 
-def draw_plots(report: Report, predictions: pl.DataFrame) -> list[Plot]:
-    """The plots that the report has data for; equal input gives equal bytes.
+def draw_plots(report: Report, predictions: pl.DataFrame | None, figures: Sequence[Figure] = ()) -> list[Plot]:
+    """The pipeline's figures in their order, then the standard plots that there is data for.
+
+    Equal input gives equal bytes.
 
     Args:
         report: The report.
-        predictions: One row per test row with `actual`, `predicted` and, if there are dates, `date`.
+        predictions: What the report was built from: `actual`, `predicted` and, if there are dates, `date`.
+        figures: The pipeline's own; their names are lower-case words with hyphens, each in one plot only.
+
+    Raises:
+        ValueError: a figure's name is no such slug, or is taken.
     """
-    job = report.job
     plots = [
-        _plot(
-            "predicted-against-actual",
-            "Predicted against actual",
-            "Each dot is a test row; on the diagonal the prediction is exact. The large marks are the averages of ten equal "
-            "parts, from the lowest predictions to the highest: they should lie on the diagonal.",
-            partial(predicted_against_actual, predictions, report.target),
-        )
+        *(_plot(figure.name, figure.title, figure.text, figure.draw, own=True) for figure in figures),
+        *_of_rows(report, predictions),
+        *_of_model(report),
     ]
-    if report.test_period is not None:
-        plots.append(
-            _plot(
-                "residuals-over-time",
-                "Residuals over time",
-                "Predicted minus actual: above the line is too high. The middle of the band should stay on the line, and the "
-                "band should not widen with time.",
-                partial(residuals_over_time, predictions, report.target),
-            )
-        )
-    if report.contributions:
-        plots.append(
-            _plot(
-                "feature-contributions",
-                "Feature contributions",
-                f"How far each feature moves a prediction of {report.target} on average. It tells what the model uses, not what "
-                "causes what.",
-                partial(feature_contributions, report.contributions, report.target),
-            )
-        )
-    if job is not None and any(any(metrics.values()) for metrics in job.history.values()):
-        plots.append(
-            _plot(
-                "learning-curve",
-                "Learning curve",
-                "The error after each training round. Validation should fall with training and then level off; where it rises, "
-                "the model learns by heart.",
-                partial(learning_curve, job),
-            )
-        )
+    keys = [plot.key for plot in plots]
+    for key in keys:
+        if keys.count(key) > 1 or not SLUG.fullmatch(key):
+            raise ValueError(f"Figure name {key!r} must be lower-case words with hyphens, and of one plot only.")
     return plots
 
 
-def _plot(key: str, title: str, how_to_read: str, draw: "Callable[[Axes], None]") -> Plot:
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    svg, png = io.StringIO(), io.BytesIO()
-    with rc_context(SETTINGS), _no_glyph_warnings():
-        figure = Figure(figsize=SIZE_INCHES, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        draw(figure.add_subplot())
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(svg, format="svg", dpi=POINTS_DPI, metadata=nothing)
-        figure.savefig(png, format="png", dpi=PNG_DPI)
-    drawing = svg.getvalue()
-    return Plot(key, title, how_to_read, drawing[drawing.index("<svg") :], _smaller(png))
-
-
-def _smaller(png: io.BytesIO) -> bytes:
-    """The PNG with a palette: a quarter of the bytes, which Dagster keeps in its event log for every report."""
-    from PIL import Image
-
-    small = io.BytesIO()
-    with Image.open(png) as image:
-        image.convert("RGB").quantize(PNG_COLOURS).save(small, format="PNG", optimize=True)
-    return small.getvalue()
+def _of_rows(report: Report, predictions: pl.DataFrame | None) -> Iterator[Plot]:
+    if predictions is None or not report.metrics:
+        return
+    rows = judged_rows(predictions, report.options)
+    yield _plot(
+        "predicted-against-actual",
+        "Predicted against actual",
+        "Each dot is a test row; on the diagonal the prediction is exact. The large marks are the averages of ten equal "
+        "parts, from the lowest predictions to the highest: they should lie on the diagonal.",
+        partial(predicted_against_actual, rows, report.target),
+    )
+    if "date" in rows.columns and rows["date"].count():
+        yield _plot(
+            "residuals-over-time",
+            "Residuals over time",
+            "Predicted minus actual: above the line is too high. The middle of the band should stay on the line, and the "
+            "band should not widen with time.",
+            partial(residuals_over_time, rows, report.target),
+        )
 
 
-@contextmanager
-def _no_glyph_warnings() -> Iterator[None]:
-    # The PNG's font lacks some scripts; the page's SVG shows them, so a warning per letter helps nobody.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
+def _of_model(report: Report) -> Iterator[Plot]:
+    predicted = report.target or "the score"
+    if report.contributions:
+        yield _plot(
+            "feature-contributions",
+            "Feature contributions",
+            f"How far each feature moves a prediction of {predicted} on average. It tells what the model uses, not what "
+            "causes what.",
+            partial(feature_contributions, report.contributions, predicted),
+        )
+    job = report.job
+    if job is not None and any(any(metrics.values()) for metrics in job.history.values()):
+        yield _plot(
+            "learning-curve",
+            "Learning curve",
+            "The error after each training round. Validation should fall with training and then level off; where it rises, "
+            "the model learns by heart.",
+            partial(learning_curve, job),
+        )
+
+
+def _plot(key: str, title: str, how_to_read: str, drawing: "Callable[[Axes], None]", own: bool = False) -> Plot:
+    return Plot(key, title, how_to_read, *draw(drawing), own=own)

@@ -16,6 +16,7 @@ import yaml
 from optiflow.report import wording
 from optiflow.report.model import Report
 from optiflow.report.plots import Plot
+from optiflow.report.tables import written_table
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -44,9 +45,29 @@ def to_html(report: Report, plots: Sequence[Plot]) -> str:
 
     Args:
         report: The report; its names and values come from users' files and are escaped.
-        plots: The drawings of `draw_plots`, shown in this order.
+        plots: The drawings of `draw_plots`, shown in this order: the pipeline's own ones before the comparison with
+            baselines, the others after it.
     """
-    return _template().render(report=report, plots=plots, comparison=comparison(report))
+    return _template().render(
+        report=report,
+        title=title(report),
+        judged=judged_rows(report),
+        style=_packaged("report.css"),
+        comparison=comparison(report) if report.baselines else [],
+        tables=[written_table(table) for table in report.tables],
+        figures=[plot for plot in plots if plot.own],
+        plots=[plot for plot in plots if not plot.own],
+    )
+
+
+def title(report: Report) -> str:
+    """`spring-orders: quantity`; the dataset alone where nothing is predicted."""
+    return f"{report.dataset}: {report.target}" if report.target else report.dataset
+
+
+def judged_rows(report: Report) -> int:
+    """On how many test rows the errors stand."""
+    return report.rows.test if report.judged_rows is None else report.judged_rows
 
 
 def moment(when: datetime) -> str:
@@ -81,6 +102,11 @@ def _template() -> "Template":
         as_yaml=as_yaml,
         # matplotlib has escaped the names in its drawings; everything else on the page is escaped by jinja2.
         drawing=lambda plot: Markup(plot.svg),
+        css=Markup,
     )
-    environment.globals.update(count=wording.count)
-    return environment.from_string(files("optiflow.report").joinpath("report.html").read_text("utf-8"))
+    environment.globals.update(count=wording.count, the=wording.the)
+    return environment.from_string(_packaged("report.html"))
+
+
+def _packaged(name: str) -> str:
+    return files("optiflow.report").joinpath(name).read_text("utf-8")

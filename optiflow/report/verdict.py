@@ -3,16 +3,19 @@
 What belongs here: judgements on finished figures, in words that a store manager understands. What does not: figures.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from optiflow.report.model import BaselineScore, Outcome, Period, RowCounts, RunFacts, TrainingJob
-from optiflow.report.wording import count, number, percent
+from optiflow.report.model import BaselineScore, Outcome, RowCounts, RunFacts, TrainingJob
+from optiflow.report.wording import count, number, percent, the
 
 FEW_TEST_ROWS = 100
 TOO_GOOD_R2 = 0.99
 LARGE_BIAS = 0.1
 MANY_REJECTED = 0.01
 LOW_COVERAGE = 0.95
+TOO_FAR_AHEAD = 0.9
+
+NOTHING_TO_JUDGE = "No test row has an actual yet: the model cannot be judged."
 
 
 def judge(metrics: Mapping[str, float | None], best: BaselineScore) -> Outcome:
@@ -30,41 +33,51 @@ def verdict(
     """The one sentence that a report begins with."""
     if best.skill is None:
         if outcome is Outcome.UNCLEAR:
-            return f"{target} is the same in every test row: the {best.name} predicts it exactly, no model is needed."
-        return f"The model is not better than the {best.name}, which makes no error at all: do not use it."
+            return f"{target} is the same in every test row: {the(best.name)} predicts it exactly, no model is needed."
+        return f"The model is not better than {the(best.name)}, which makes no error at all: do not use it."
     if outcome is Outcome.BETTER:
         return (
-            f"The model is better than the {best.name}: its squared error is {percent(best.skill)} lower, "
+            f"The model is better than {the(best.name)}: its squared error is {percent(best.skill)} lower, "
             f"and it misses by {number(metrics['mae'])} on average."
         )
     if outcome is Outcome.UNCLEAR:
         return (
-            f"The model may be no better than the {best.name}: its squared error is {percent(best.skill)} lower, "
+            f"The model may be no better than {the(best.name)}: its squared error is {percent(best.skill)} lower, "
             f"which on {count(test_rows, 'test row')} can be chance."
         )
-    return f"The model is not better than the {best.name} (its squared error is {_higher(best.skill)}): do not use it."
+    return f"The model is not better than {the(best.name)} (its squared error is {_higher(best.skill)}): do not use it."
 
 
-def warnings_of(
+def warnings_on_errors(
     facts: RunFacts,
     metrics: Mapping[str, float | None],
-    test_period: Period | None,
+    best: BaselineScore,
+    judged: int,
     mean_actual: float,
 ) -> tuple[str, ...]:
-    """What a reader should know before trusting the figures, most serious first; the caller's notes last.
+    """What a reader should know before trusting the error figures, most serious first.
 
     Args:
         facts: The run's facts.
-        metrics: The model's figures on the test set.
-        test_period: The test set's dates, None without dates.
-        mean_actual: Mean of the test set's actuals.
+        metrics: The model's figures on the judged rows.
+        best: The best baseline's score.
+        judged: How many test rows have an actual.
+        mean_actual: Mean of the actuals.
     """
     return (
-        *_on_figures(metrics, facts.target, mean_actual),
+        *_on_figures(metrics, best, facts.target, mean_actual),
+        *_on_test_rows(facts.rows.test, judged),
+        *_on_split(facts),
+    )
+
+
+def warnings_of(facts: RunFacts, added: Iterable[str] = ()) -> tuple[str, ...]:
+    """What a reader should know of any run: its rows, columns and training; the pipeline's own, and the notes, last."""
+    return (
         *_on_rows(facts.rows),
-        *_on_split(facts, test_period),
         *_on_columns(facts),
         *(_on_training(facts.job) if facts.job else ()),
+        *added,
         *facts.notes,
     )
 
@@ -73,9 +86,13 @@ def _higher(skill: float) -> str:
     return "the same" if skill == 0 else f"{percent(-skill)} higher"
 
 
-def _on_figures(metrics: Mapping[str, float | None], target: str, mean_actual: float) -> Iterator[str]:
+def _on_figures(
+    metrics: Mapping[str, float | None], best: BaselineScore, target: str, mean_actual: float
+) -> Iterator[str]:
     r2, bias = metrics["r2"], metrics["bias"] or 0.0
-    if r2 is not None and r2 > TOO_GOOD_R2:
+    # Stores that differ much in size give even last year's sales an R² of 0.98: exact is what leaves that far behind.
+    far_ahead = best.skill is not None and best.skill > TOO_FAR_AHEAD
+    if r2 is not None and r2 > TOO_GOOD_R2 and far_ahead:
         yield (
             f"The predictions are almost exact (R² {number(r2)}). Check that no feature is computed from {target}: "
             "such a column is not known when you predict. Name it in `drop_columns`."
@@ -88,9 +105,18 @@ def _on_figures(metrics: Mapping[str, float | None], target: str, mean_actual: f
         )
 
 
+def _on_test_rows(test: int, judged: int) -> Iterator[str]:
+    if judged < test:
+        yield (
+            f"{test - judged:,} of {count(test, 'test row')} {'has' if test - judged == 1 else 'have'} no actual yet: "
+            f"all errors are those of the other {judged:,}, which may be the easier ones."
+        )
+    if judged < FEW_TEST_ROWS:
+        what = "The test set has only" if judged == test else "The errors stand on only"
+        yield f"{what} {count(judged, 'row')}: the figures are rough."
+
+
 def _on_rows(rows: RowCounts) -> Iterator[str]:
-    if rows.test < FEW_TEST_ROWS:
-        yield f"The test set has only {count(rows.test, 'row')}: the figures are rough."
     if rows.uploaded and rows.rejected / rows.uploaded > MANY_REJECTED:
         yield (
             f"{rows.rejected:,} of {count(rows.uploaded, 'uploaded row')} were rejected "
@@ -98,8 +124,8 @@ def _on_rows(rows: RowCounts) -> Iterator[str]:
         )
 
 
-def _on_split(facts: RunFacts, test_period: Period | None) -> Iterator[str]:
-    if facts.split_strategy == "random" and test_period is not None:
+def _on_split(facts: RunFacts) -> Iterator[str]:
+    if facts.split_strategy == "random" and facts.test_period is not None:
         yield (
             "The test rows were drawn at random, from the same days as the training rows. The figures tell how well "
             "gaps are filled, not how well the future is predicted: use `split: {strategy: time}` for that."

@@ -72,6 +72,11 @@ def count(rows: int, one: str, many: str | None = None) -> str:
     return f"{rows:,} {one if rows == 1 else many or one + 's'}"
 
 
+def the(name: str) -> str:
+    """A baseline in a sentence: `the seasonal naive`; a name that has its own `the` keeps it."""
+    return name if name.startswith("the ") else f"the {name}"
+
+
 def period(dates: Period | None) -> str:
     """`2020-01-01 to 2020-12-31`, or one date if both are the same."""
     if dates is None:

@@ -4,7 +4,7 @@ What belongs here: the order in which types are tried and the faults of cells th
 does not: how a date or a number is read, which column has which role.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,6 +13,7 @@ from optiflow.options import DatasetOptions
 from optiflow.upload.date_formats import check_format, parse_dates, without_midnights
 from optiflow.upload.dates import DateReading, check_given_format, read_date_format, settle_date_format
 from optiflow.upload.faults import cell_faults, no_faults, options_file
+from optiflow.upload.kinds import PLAIN, Kinds
 from optiflow.upload.numbers import NumberStyle, has_code_like, is_code, number_share, parse_numbers, style_votes
 from optiflow.upload.roles import target_not_numeric
 from optiflow.upload.table import NULL_WORDS, RawTable
@@ -32,11 +33,13 @@ class TypedTable:
     date_formats: dict[str, str]
 
 
-def read_date_formats(raw: RawTable, options: DatasetOptions) -> dict[str, DateReading]:
+def read_date_formats(raw: RawTable, options: DatasetOptions, kinds: Kinds = PLAIN) -> dict[str, DateReading]:
     """How each text column reads as dates, if most of it does; the target and dropped columns are left out."""
     readings: dict[str, DateReading] = {}
     for name in _text_columns(raw, options):
-        if name != options.target and (reading := read_date_format(raw.frame[name], name == options.date_column)):
+        if name == options.target or name in (*kinds.numbers, *kinds.texts):
+            continue
+        if reading := read_date_format(raw.frame[name], name == options.date_column or name in kinds.dates):
             readings[name] = reading
     return readings
 
@@ -52,14 +55,22 @@ def date_columns(raw: RawTable, readings: Mapping[str, DateReading], max_rejecte
 
 
 def type_columns(
-    raw: RawTable, options: DatasetOptions, readings: Mapping[str, DateReading], file_name: str
+    raw: RawTable,
+    options: DatasetOptions,
+    readings: Mapping[str, DateReading],
+    file_name: str,
+    kinds: Kinds = PLAIN,
 ) -> TypedTable:
-    """Give every column its type; the options' target becomes a number and their date column a date, if they are set.
+    """Give every column its type.
+
+    The options' target becomes a number and their date column a date, if they are set; so do the columns of `kinds`,
+    whose texts stay text.
 
     Raises:
         UserError: the date column has no format or an ambiguous one, or most of the target is not numeric.
     """
-    text = _text_columns(raw, options)
+    frame = raw.frame.with_columns(_as_text(raw.frame[name]) for name in kinds.texts)
+    text = [name for name in _text_columns(raw, options) if name not in kinds.texts]
     style = _file_style(raw, [name for name in text if name not in readings])
     typed: dict[str, pl.Series] = {}
     faults: list[pl.DataFrame] = []
@@ -72,16 +83,23 @@ def type_columns(
         if bad.any():
             faults.append(cell_faults(raw.frame, name, bad, reason))
 
-    if options.date_column is not None and not raw.frame.schema[options.date_column].is_temporal():
-        name = options.date_column
+    for name in _by_certainty(kinds.dates or _given(options.date_column), readings):
+        if raw.frame.schema[name].is_temporal():
+            continue
         values = _words_to_null(raw.frame[name].cast(pl.String))
-        reading = _date_reading(values, readings.get(name), name, options, file_name)
-        day_first, formats[name] = reading.day_first, reading.date_format
+        if name in kinds.nullable and values.null_count() == len(values):
+            typed[name] = values.cast(pl.Date)
+            continue
+        known = readings.get(name)
+        known = known.settled(day_first) or known if known is not None else None
+        reading = _date_reading(values, known, name, options, file_name)
+        day_first = reading.day_first if day_first is None else day_first
+        formats[name] = reading.date_format
         put(name, without_midnights(parse_dates(values, reading.date_format)), f"is not a date like {formats[name]}")
     for name in text:
         values = raw.frame[name]
         reading = readings[name].settled(day_first) if name in readings and readings[name].share == 1.0 else None
-        if name == options.target:
+        if name == options.target or name in kinds.numbers:
             put(name, parse_numbers(_words_to_null(values), style), "is not a number")
         elif name in typed:
             continue
@@ -92,10 +110,30 @@ def type_columns(
             put(name, column, "is not a boolean")
         elif raw.is_text and (column := _number(values, style, options.max_rejected_fraction)) is not None:
             put(name, column, "is not a number, as the rest of the column is")
-    frame = raw.frame.with_columns(_dates_for_midnights(raw.frame)).with_columns(typed.values())
-    if options.target is not None:
-        _check_target(raw.frame[options.target], frame, options.target, file_name)
-    return TypedTable(frame, pl.concat([no_faults(), *faults]), formats)
+    frame = frame.with_columns(_dates_for_midnights(raw.frame)).with_columns(typed.values())
+    for name in kinds.numbers or _given(options.target):
+        _check_target(raw.frame[name], frame, name, file_name)
+    return TypedTable(_numbers_as_floats(frame, kinds), pl.concat([no_faults(), *faults]), formats)
+
+
+def _given(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name,)
+
+
+def _by_certainty(names: Sequence[str], readings: Mapping[str, DateReading]) -> list[str]:
+    """Columns whose day and month are clear first: they settle the others."""
+    return sorted(names, key=lambda name: name not in readings or readings[name].rival is not None)
+
+
+def _as_text(values: pl.Series) -> pl.Series:
+    # A code that a spreadsheet has made a number: 17850.0 is customer 17850.
+    if values.dtype.is_float() and bool((values.drop_nulls() == values.drop_nulls().round(0)).all()):
+        values = values.cast(pl.Int64)
+    return values.cast(pl.String)
+
+
+def _numbers_as_floats(frame: pl.DataFrame, kinds: Kinds) -> pl.DataFrame:
+    return frame.with_columns(pl.col(name).cast(pl.Float64) for name in kinds.numbers)
 
 
 def _text_columns(raw: RawTable, options: DatasetOptions) -> list[str]:

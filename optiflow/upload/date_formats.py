@@ -20,6 +20,9 @@ DATE_FORMATS = (
 """Every form that is tried. Two-digit years come last only: `31-05-18` as %y-%m-%d would make every such file ambiguous."""
 
 DIGITS_FORMAT = "%Y%m%d"
+EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
+"""Times counted since 1970: the format's name, and how many microseconds one unit is."""
+
 DIRECTIVES = "YymdbBeHIMSpfzjTFRD"
 TIME_DIRECTIVES = re.compile(r"%\.?#?[HIMSTRfz]")
 FIRST_YEAR, LAST_YEAR = 1000, 9999
@@ -48,6 +51,8 @@ def check_format(date_format: str, where: str) -> str:
     Raises:
         UserError: an unknown directive, or one of year, month and day is missing.
     """
+    if date_format in EPOCHS:
+        return date_format
     ours = date_format.replace(".%f", "%.f").replace("%z", "%#z")
     ours = re.sub(r"%[-_0]([a-zA-Z])", r"%\1", ours)
     bare = ours.replace("%%", "").replace("%.f", "").replace("%#z", "")
@@ -72,7 +77,9 @@ def parse_dates(values: pl.Series, date_format: str) -> pl.Series:
 
     A year below 1000 is no fit: `31/5/18` is not the year 18.
     """
-    if not TIME_DIRECTIVES.search(date_format):
+    if date_format in EPOCHS:
+        parsed = (values.cast(pl.Int64, strict=False) * EPOCHS[date_format]).cast(pl.Datetime("us"))
+    elif not TIME_DIRECTIVES.search(date_format):
         parsed = values.str.to_date(date_format, strict=False)
     else:
         parsed = values.str.to_datetime(date_format, time_unit="us", strict=False)
@@ -80,6 +87,14 @@ def parse_dates(values: pl.Series, date_format: str) -> pl.Series:
             parsed = parsed.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     in_range = parsed.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
     return parsed.to_frame("d").select(pl.when(in_range).then("d")).to_series().alias(values.name)
+
+
+def epoch_format(values: pl.Series) -> str | None:
+    """The format of text that counts seconds or milliseconds since 1970, as its number of digits tells; else None."""
+    for name, pattern in (("epoch_ms", r"^1\d{12}$"), ("epoch_s", r"^1\d{9}$")):
+        if len(values.drop_nulls()) and bool(values.drop_nulls().str.contains(pattern).all()):
+            return name
+    return None
 
 
 def without_midnights(dates: pl.Series) -> pl.Series:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from optiflow.errors import UserError
-from optiflow.upload.date_formats import DATE_FORMATS, DIGITS_FORMAT, parse_dates, time_format
+from optiflow.upload.date_formats import DATE_FORMATS, DIGITS_FORMAT, epoch_format, parse_dates, time_format
 from optiflow.upload.faults import options_file, options_lines, quote, quote_all
 
 SAMPLE = 200
@@ -126,6 +126,12 @@ def _no_format(values: pl.Series, reading: DateReading | None, column: str, file
     distinct = values.drop_nulls().unique(maintain_order=True)
     if len(distinct) == 0:
         return f"{file_name}, column {column!r}: the date column is empty. Name another one as date_column."
+    if epoch := epoch_format(distinct):
+        unit = "milliseconds" if epoch == "epoch_ms" else "seconds"
+        return (
+            f"{file_name}, column {column!r}: holds {unit} since 1970, such as {quote(distinct[0])}, rather than dates. "
+            f"Say so. {options_lines(file_name, date_format=epoch)}"
+        )
     best = ""
     if reading is not None:
         distinct = distinct.filter(parse_dates(distinct, reading.date_format).is_null())

@@ -36,7 +36,7 @@ def quote_all(values: list[Any], limit: int = 20) -> str:
 def cell_faults(frame: pl.DataFrame, column: str, bad: pl.Series, reason: str) -> pl.DataFrame:
     """One fault (columns of `SCHEMA`) for each row of `frame` where the Boolean `bad` is true."""
     found = {"row": frame[ROW].filter(bad), "value": frame[column].filter(bad).cast(pl.String)}
-    return pl.DataFrame({**found, "column": column, "reason": reason}).select(*SCHEMA)
+    return pl.DataFrame({**found, "column": column, "reason": reason}, schema_overrides=SCHEMA).select(*SCHEMA)
 
 
 def no_faults() -> pl.DataFrame:

@@ -1,7 +1,6 @@
 """One upload from its file to typed rows and rejected rows: the order of the steps, and what refuses it whole."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,17 +8,18 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.pipelines.roles import find_roles
 from optiflow.upload.columns import TypedTable, date_columns, read_date_formats, type_columns
 from optiflow.upload.faults import ROW, refuse_over_limit
+from optiflow.upload.kinds import PLAIN, Kinds, kinds_of
 from optiflow.upload.roles import check_named_columns, missing_target, only_date_column
 from optiflow.upload.source import read_table
 from optiflow.upload.table import RawTable
 from optiflow.upload.validation import schema_faults, table_schema
 
 if TYPE_CHECKING:
-    from pandera.polars import DataFrameSchema
+    from optiflow.pipelines.spec import Pipeline
 
-SchemaFor = Callable[[DatasetOptions], "DataFrameSchema"]
 MIN_ROWS = 20
 
 
@@ -28,30 +28,35 @@ class Upload:
     """A file as typed rows and rejected rows.
 
     `accepted` is `row` (Int64, the row number in the file as a spreadsheet shows it: header 1, first data row 2; for
-    Parquet too) and the typed columns under their original names, those of `drop_columns` included (as text). `rejected` has one line per
-    fault: row Int64, column String (null when the row as a whole is wrong), reason String, value String. Accepted rows
-    and distinct rejected rows add up to `rows_in`. `date_formats` is by column, for those that were text.
+    Parquet too) and the typed columns, those of a role under its name, those of `drop_columns` included (as text).
+    `rejected` has one line per fault: row Int64, column String (null when the row as a whole is wrong), reason String,
+    value String. Accepted, merged and distinct rejected rows add up to `rows_in`. `date_formats` is by column, for
+    those that were text.
     """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     rows_in: int
-    target: str
+    target: str | None
     date_column: str
     encoding: str | None = None
     delimiter: str | None = None
     date_formats: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def merged(self) -> int:
+        """Rows that were added to others, since the option `duplicates` says so."""
+        return self.rows_in - self.accepted.height - self.rejected[ROW].n_unique()
 
-def read_upload(path: Path, file_name: str, options: DatasetOptions, schema_for: SchemaFor | None = None) -> Upload:
+
+def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "Pipeline | None" = None) -> Upload:
     """Read, type and validate an upload.
 
     Args:
         path: The local file, under any name.
         file_name: The user's name for it, which tells the format and which messages show.
         options: The user's choices; without a date column, the only column of dates is used.
-        schema_for: Makes the pipeline's own schema from the options with target and date column filled in. It is
-            checked on top of `table_schema`; its row-level failures reject rows.
+        pipeline: Whose roles name the columns and whose rules the rows obey; None for a table of orders.
 
     Raises:
         UserError: the file, its columns or its options are wrong, or too many rows are.
@@ -59,26 +64,56 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, schema_for:
     raw = read_table(path, file_name, options.drop_columns)
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
-    options, typed = _with_roles(raw, options, file_name)
-    target, date_column = str(options.target), str(options.date_column)
-    faults = [raw.ragged, typed.faults]
-    for schema in [table_schema(target, date_column), *([schema_for(options)] if schema_for else [])]:
-        # A cell that could not be typed is null by now: it must not be called empty as well.
-        found = schema_faults(typed.frame, raw.frame, schema, file_name)
-        faults.append(found.join(pl.concat(faults), on=["row", "column"], how="anti", maintain_order="left"))
-    rejected = pl.concat(faults).sort(ROW, maintain_order=True)
+    if pipeline is not None and pipeline.roles:
+        raw, options, kinds = _by_roles(raw, options, pipeline, file_name)
+        typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, kinds)
+    else:
+        kinds = PLAIN
+        options, typed = _with_roles(raw, options, file_name)
+    faults = pl.concat([raw.ragged, typed.faults])
+    # A cell that could not be typed is null by now: it must not be called empty as well.
+    schema = table_schema(kinds.needed(options), kinds.finite(options))
+    found = schema_faults(typed.frame, raw.frame, schema, file_name)
+    faults = pl.concat([faults, found.join(faults, on=["row", "column"], how="anti", maintain_order="left")])
+    accepted = _without(typed.frame, faults)
+    if pipeline is not None:
+        faults = pl.concat([faults, pipeline.faults(accepted, options)])
+        accepted = _without(accepted, faults)
+    rejected = faults.sort(ROW, maintain_order=True)
     refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction)
-    accepted = typed.frame.join(rejected, on=ROW, how="anti", maintain_order="left") if rejected.height else typed.frame
-    _check_usable(accepted, target, raw.rows_in, file_name)
+    if pipeline is not None:
+        accepted = pipeline.tidy(accepted, options)
+    _check_usable(accepted, options.target, raw.rows_in, file_name)
     return Upload(
         accepted=accepted,
         rejected=rejected,
         rows_in=raw.rows_in,
-        target=target,
-        date_column=date_column,
+        target=options.target,
+        date_column=str(options.date_column),
         encoding=raw.encoding,
         delimiter=raw.delimiter,
         date_formats=typed.date_formats,
+    )
+
+
+def _without(rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
+    return rows.join(faults, on=ROW, how="anti", maintain_order="left") if faults.height else rows
+
+
+def _by_roles(
+    raw: RawTable, options: DatasetOptions, pipeline: "Pipeline", file_name: str
+) -> tuple[RawTable, DatasetOptions, Kinds]:
+    """The table with its columns under the names of their roles, and the options with target and date filled in."""
+    found = find_roles(pipeline.roles, raw.names, options.columns, file_name)
+    taken = [name for name in found if name in raw.names and found[name] != name]
+    aside = {name: f"{name} (file)" for name in taken if name not in found.values()}
+    frame = raw.frame.rename({**aside, **{column: name for name, column in found.items()}})
+    kinds = kinds_of([role for role in pipeline.roles if role.name in found])
+    date_column = next(role.name for role in pipeline.roles if role.kind == "date")
+    return (
+        replace(raw, frame=frame),
+        options.model_copy(update={"target": pipeline.target, "date_column": date_column}),
+        kinds,
     )
 
 
@@ -94,13 +129,13 @@ def _with_roles(raw: RawTable, options: DatasetOptions, file_name: str) -> tuple
     return options, type_columns(raw, options, readings, file_name)
 
 
-def _check_usable(accepted: pl.DataFrame, target: str, rows_in: int, file_name: str) -> None:
+def _check_usable(accepted: pl.DataFrame, target: str | None, rows_in: int, file_name: str) -> None:
     if accepted.height < MIN_ROWS:
         raise UserError(
             f"{file_name}: only {accepted.height} usable {'row' if accepted.height == 1 else 'rows'} of {rows_in}; at least {MIN_ROWS} are needed. "
             "Upload a file with more rows."
         )
-    if accepted[target].n_unique() == 1:
+    if target is not None and accepted[target].n_unique() == 1:
         raise UserError(
             f"{file_name}: target {target!r} is {accepted[target][0]} in every row, so there is nothing to predict. "
             "Name another target."

@@ -3,6 +3,7 @@
 What does not belong here: types (a schema sees typed columns), and the upload as a whole.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,17 +18,18 @@ EMPTY = "is empty"
 REASONS = {"not_nullable": EMPTY}
 
 
-def table_schema(target: str, date_column: str) -> "DataFrameSchema":
-    """What holds for every upload: each row has a date, and a target that is a finite number."""
+def table_schema(needed: Sequence[str], finite: Sequence[str]) -> "DataFrameSchema":
+    """What holds for every upload: the `needed` columns have a value in each row, the `finite` ones a finite number."""
     import pandera.polars as pa
 
     def is_finite(data: "PolarsData") -> pl.LazyFrame:
         return data.lazyframe.select(pl.col(data.key).is_finite())
 
+    check = pa.Check(is_finite, error="is not a finite number")
     return pa.DataFrameSchema(
         {
-            date_column: pa.Column(nullable=False),
-            target: pa.Column(nullable=False, checks=pa.Check(is_finite, error="is not a finite number")),
+            name: pa.Column(nullable=name not in needed, checks=[check] if name in finite else [])
+            for name in dict.fromkeys([*needed, *finite])
         }
     )
 

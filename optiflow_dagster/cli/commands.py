@@ -16,6 +16,7 @@ import click
 from optiflow import __version__
 from optiflow.errors import JobFailedError, OptiflowError, UserError
 from optiflow_dagster.cli.database import db
+from optiflow_dagster.cli.endpoint import endpoint
 
 if TYPE_CHECKING:
     from optiflow_dagster.cli.progress import StepFailure
@@ -106,10 +107,10 @@ def upload(
     if series is not None:
         flags["fred_series"] = [part.strip() for part in series.split(",") if part.strip()]
     dataset, table = land(open_workplace(), spec, source, flags)
-    rejected = table.rows_in - table.accepted.height
-    click.echo(
-        f"{file.name}: {table.rows_in:,} rows, {rejected:,} rejected, target {table.target}, dates in {table.date_column}."
-    )
+    said = [f"{table.rows_in:,} rows", f"{table.rejected['row'].n_unique():,} rejected"]
+    said += [f"{table.merged:,} merged"] if table.merged else []
+    said += [f"target {table.target}"] if table.target else []
+    click.echo(f"{file.name}: {', '.join(said)}, dates in {table.date_column}.")
     click.echo(
         f"Uploaded as dataset {dataset}. If Dagster is running (make dev) it has begun; else: optiflow run {pipeline} {dataset}"
     )
@@ -178,23 +179,39 @@ def search(text: str, limit: int, as_json: bool) -> None:
 
 
 main.add_command(db)
+main.add_command(endpoint)
 
 
 @main.command()
-def demo() -> None:
-    """Run the main job on the bundled sample."""
+@click.argument("pipeline", default=PIPELINE)
+def demo(pipeline: str) -> None:
+    """Run a pipeline on its bundled sample: orders unless another is named."""
     from optiflow import samples
     from optiflow.dataset_id import OPTIONS_SUFFIX
-    from optiflow_dagster.cli.workplace import open_workplace
+    from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
     from resources.landing import landing_prefix
 
+    pipeline_named(pipeline)
     storage = open_workplace().adapters.storage
     with TemporaryDirectory() as folder:
-        file = samples.write_orders(Path(folder))
+        file = samples.write_sample(pipeline, Path(folder))
         for path in (file.with_name(file.name + OPTIONS_SUFFIX), file):  # whoever sees the table sees its options too
-            storage.put_file(f"{landing_prefix(PIPELINE)}/{path.name}", path)
-    click.echo(f"The sample: {storage.uri_for(landing_prefix(PIPELINE))}/{file.name}")
-    _run(PIPELINE, file.stem)
+            if path.is_file():
+                storage.put_file(f"{landing_prefix(pipeline)}/{path.name}", path)
+    click.echo(f"The sample: {storage.uri_for(landing_prefix(pipeline))}/{file.name}")
+    _run(pipeline, file.stem)
+
+
+@main.command()
+@click.argument("pipeline")
+@click.argument("folder", type=click.Path(file_okay=False), default=".")
+def sample(pipeline: str, folder: str) -> None:
+    """Write a pipeline's sample into a folder, to look at its form or to try an upload."""
+    from optiflow import samples
+    from optiflow_dagster.cli.workplace import pipeline_named
+
+    pipeline_named(pipeline)
+    click.echo(samples.write_sample(pipeline, Path(folder)))
 
 
 def _run(pipeline: str, dataset: str) -> None:

@@ -105,7 +105,6 @@ def print_outcome(
     console: Console, workplace: Workplace, record: DatasetRecord, pipeline: Pipeline, report: dict[str, Any]
 ) -> None:
     """The short table at the end of a run."""
-    best = next(b for b in report["baselines"] if b["name"] == report["best_baseline"])
     rows = report["rows"]
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -115,9 +114,8 @@ def print_outcome(
         ("rejected", f"{rows['rejected']:,}"),
         ("FRED series", ", ".join(s["series_id"] for s in report["series"]) or "none"),
         ("train / test rows", f"{rows['train']:,} / {rows['test']:,}"),
-        ("MSE", f"{report['metrics']['mse']:,.4g}"),
-        ("baseline MSE", f"{best['metrics']['mse']:,.4g}  ({best['name']})"),
-        ("skill", f"{100 * report['skill']:.1f} %" if report["skill"] is not None else "not defined"),
+        *_errors(report),
+        *((headline["label"], headline["value"]) for headline in report.get("headlines", ())),
         ("report", workplace.adapters.storage.uri_for(record.key(pipeline.report, "/report.html"))),
         ("see it all in the UI", "make dev"),
     ):
@@ -125,3 +123,15 @@ def print_outcome(
     console.print()
     console.print(table)
     console.print(f"\n{report['verdict']}")
+
+
+def _errors(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """The model's error beside the best baseline's; nothing where there is no truth to judge by."""
+    if not report["baselines"]:
+        return []
+    best = next(b for b in report["baselines"] if b["name"] == report["best_baseline"])
+    return [
+        ("MSE", f"{report['metrics']['mse']:,.4g}"),
+        ("baseline MSE", f"{best['metrics']['mse']:,.4g}  ({best['name']})"),
+        ("skill", f"{100 * report['skill']:.1f} %" if report["skill"] is not None else "not defined"),
+    ]

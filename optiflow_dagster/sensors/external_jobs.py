@@ -15,8 +15,16 @@ from resources.jobs.contract import JobKind, Jobs
 from resources.revision import REVISION_TAG
 
 INTERVAL_SECONDS = 5
-NEXT_PART = {JobKind.TRAINING: "prediction_job", JobKind.TRANSFORM: "report_job"}
-SAME_PART = {JobKind.TRAINING: "training_job", JobKind.TRANSFORM: "prediction_job"}
+NEXT_PART = {
+    JobKind.TRAINING: "prediction_job",
+    JobKind.TRANSFORM: "report_job",
+    JobKind.PROCESSING: "report_job",
+}
+SAME_PART = {
+    JobKind.TRAINING: "training_job",
+    JobKind.TRANSFORM: "prediction_job",
+    JobKind.PROCESSING: "prediction_job",
+}
 RUNS_A_QUERY = 500
 WILL_RETRY_TAG = "dagster/will_retry"
 RETRY_TAG = "dagster/auto_retry_run_id"

@@ -24,6 +24,8 @@ PASSING = (
     "InternalServerError",
     "ServiceUnavailable",
     "ServiceUnavailableException",
+    "ModelNotReadyException",
+    "InternalDependencyException",
     "CapacityError",
     "ResourceLimitExceeded",
     "OverLimit",

@@ -140,6 +140,10 @@ class Jobs(Protocol):
         """Content type in which a transform job takes its rows: `PARQUET`, or `CSV` without a header."""
         ...
 
+    def needs_source(self) -> bool:
+        """Whether a learner of ours has to be sent along as packed source."""
+        ...
+
     def machines(self) -> int:
         """How many machines share a training job; so many files its `train` channel is to have."""
         ...

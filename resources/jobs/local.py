@@ -24,11 +24,12 @@ from pathlib import Path
 import dagster as dg
 
 from optiflow.errors import JobFailedError, OptiflowError, TransientError, UserError
+from optiflow.learners import learner_named
 from resources.jobs import local_platform as platform
 from resources.jobs.contract import MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
 from resources.jobs.local_folder import is_alive, is_unfinished, read_job, read_state, try_lock, was_launched
 
-ALGORITHMS = ("xgboost",)
+BUILT_IN = "xgboost"
 FIRST_POLL_SECONDS = 0.01
 LONGEST_POLL_SECONDS = 0.5
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSW|CREDENTIAL|CATALOG_URL|ALERT_URL", re.IGNORECASE)
@@ -52,6 +53,10 @@ class LocalJobs(dg.ConfigurableResource):
         """Parquet: the container program reads it, and no number becomes text."""
         return PARQUET
 
+    def needs_source(self) -> bool:
+        """No: the process runs what is installed here."""
+        return False
+
     def machines(self) -> int:
         """This one."""
         return 1
@@ -66,8 +71,8 @@ class LocalJobs(dg.ConfigurableResource):
             TransientError: the disk is full.
             OptiflowError: the name belongs to a job of another kind.
         """
-        if request.algorithm not in ALGORITHMS:
-            raise UserError(f"algorithm {request.algorithm!r} is not known here: use {', '.join(ALGORITHMS)}.")
+        if request.algorithm != BUILT_IN:
+            learner_named(request.algorithm)
         folder = self._folder(request.name)
         try:
             state = _submit(folder, request, self.max_parallel)

@@ -202,7 +202,7 @@ def _run(folder: Path, request: dict[str, Any], locks: tuple[int, ...]) -> dict[
         return {"status": "Completed"}
     pack_model(ml / "model", folder / "output" / "model.tar.gz")
     metrics = json.loads((ml / "output" / "data" / "metrics.json").read_text())
-    own = {"best_iteration": metrics["best_iteration"], "rounds": metrics["rounds"]}
+    own = {name: metrics[name] for name in ("best_iteration", "rounds") if name in metrics}
     return {"status": "Completed", "metrics": {**metrics["metrics"], **own}}
 
 

@@ -61,6 +61,10 @@ class SageMakerJobs(SageMakerSettings):
         """CSV without a header: the only text that Batch Transform can cut into batches for the built-in XGBoost."""
         return CSV
 
+    def needs_source(self) -> bool:
+        """Yes: AWS's image holds nothing of ours."""
+        return True
+
     def machines(self) -> int:
         """`instance_count`."""
         return self.instance_count

@@ -1,4 +1,4 @@
-"""Addresses of a job in the AWS console, in every partition of AWS."""
+"""Addresses of a job or an endpoint in the AWS console, in every partition of AWS."""
 
 from resources.jobs.contract import JobKind
 from resources.jobs.sagemaker_words import WORDS
@@ -16,6 +16,12 @@ def console_url(arn: str, kind: JobKind) -> str | None:
     return f"{base}/sagemaker/home?region={region}#/{WORDS[kind].page}/{name}" if base else None
 
 
+def endpoint_url(arn: str) -> str | None:
+    """The page of a serving endpoint."""
+    base, region, name = _parts(arn)
+    return f"{base}/sagemaker/home?region={region}#/endpoints/{name}" if base else None
+
+
 def log_url(arn: str, kind: JobKind) -> str | None:
     """The list of the job's log streams in CloudWatch."""
     base, region, name = _parts(arn)
@@ -26,6 +32,6 @@ def log_url(arn: str, kind: JobKind) -> str | None:
 
 
 def _parts(arn: str) -> tuple[str, str, str]:
-    """The console's address, region and job name; `arn:<partition>:sagemaker:<region>:<account>:training-job/<name>`."""
+    """The console's address, region and name; `arn:<partition>:sagemaker:<region>:<account>:training-job/<name>`."""
     _, partition, _, region, _, resource = arn.split(":", 5)
     return CONSOLES.get(partition, "").format(region=region), region, resource.split("/", 1)[-1]

@@ -4,6 +4,7 @@ What does not belong here: whole requests (`sagemaker_requests`, `sagemaker_proc
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from optiflow.errors import UserError
@@ -25,10 +26,18 @@ def tags(settings: SageMakerSettings, request: JobRequest) -> list[dict[str, str
     Raises:
         UserError: more than 50 tags.
     """
-    both = {"optiflow/kind": request.kind.value, **settings.tags, **request.tags}
-    clean = {_tag(RESERVED.sub("aws_", key), MAX_TAG_KEY): _tag(value, MAX_TAG_VALUE) for key, value in both.items()}
+    return clean_tags({"optiflow/kind": request.kind.value, **settings.tags, **request.tags}, f"job {request.name}")
+
+
+def clean_tags(values: Mapping[str, str], what: str) -> list[dict[str, str]]:
+    """Tags with characters and lengths that AWS allows.
+
+    Raises:
+        UserError: more than 50 tags of `what`.
+    """
+    clean = {_tag(RESERVED.sub("aws_", key), MAX_TAG_KEY): _tag(value, MAX_TAG_VALUE) for key, value in values.items()}
     if len(clean) > MAX_TAGS:
-        raise UserError(f"job {request.name} has {len(clean)} tags: AWS allows {MAX_TAGS}.")
+        raise UserError(f"{what} has {len(clean)} tags: AWS allows {MAX_TAGS}.")
     return [{"Key": key, "Value": value} for key, value in clean.items() if key]
 
 

@@ -1,8 +1,9 @@
-"""The packed `optiflow` source (`sourcedir.tar.gz`) that AWS's XGBoost image trains and scores with, and how it is run.
+"""The packed `optiflow` source (`sourcedir.tar.gz`) that AWS's XGBoost image trains, scores and serves with.
 
-The archive holds `optiflow_job.py` (`optiflow.container.job`), the modules of `optiflow` that need nothing but that
-image, and a `requirements.txt` if a learner needs more. Image 3.2-0 has Python 3.12, XGBoost, pandas, scikit-learn and
-pyarrow; nothing in the archive needs more than the 3.10 of image 3.0-5.
+The archive holds `optiflow_job.py` (`optiflow.container.job`), `optiflow_serving.py` (`optiflow.container.serving`),
+the modules of `optiflow` that need nothing but that image, and a `requirements.txt` if a learner needs more. Image
+3.2-0 has Python 3.12, XGBoost, pandas, scikit-learn and pyarrow; nothing in the archive needs more than the 3.10 of
+image 3.0-5.
 
 **Training in script mode.** `CreateTrainingJob` without entrypoint or arguments; besides the learner's own
 hyperparameters those of `script_mode(source_uri)`. The toolkit unpacks the archive in `/opt/ml/code`, runs
@@ -23,6 +24,9 @@ that failed, so FailureReason only says that; our own sentence is the last line 
 All inputs: S3DataType S3Prefix, S3InputMode File. The reason of a failure is in `/opt/ml/output/message`, which
 `DescribeProcessingJob` gives as ExitMessage.
 
+**Serving.** A model with `SAGEMAKER_PROGRAM` = `optiflow_serving.py` and `SAGEMAKER_SUBMIT_DIRECTORY` = the archive's
+address. The toolkit installs the archive and calls `model_fn`, `input_fn`, `predict_fn` and `output_fn` of the program.
+
 What does not belong here: the requests themselves, and what the program does (`optiflow.container`).
 """
 
@@ -40,6 +44,7 @@ from resources.storage import LAKE, Storage
 ARCHIVE = "sourcedir.tar.gz"
 MODEL_ARCHIVE = "model.tar.gz"
 ENTRY_POINT = "optiflow_job.py"
+SERVING_ENTRY_POINT = "optiflow_serving.py"
 PROCESSING_FOLDER = "/opt/ml/processing"
 INPUTS = ("source", "model", "transform")
 """Names of a Processing job's inputs, each a folder below `input/`."""
@@ -130,5 +135,6 @@ def _files(requirements: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         for module in path.rglob("*.py") if path.is_dir() else [path]:
             yield module.relative_to(package.parent).as_posix(), module.read_bytes()
     yield ENTRY_POINT, (package / "container" / "job.py").read_bytes()
+    yield SERVING_ENTRY_POINT, (package / "container" / "serving.py").read_bytes()
     if lines := sorted(requirements):
         yield "requirements.txt", "".join(f"{line}\n" for line in lines).encode()

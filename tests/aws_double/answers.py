@@ -1,6 +1,7 @@
 """Answers in the form that each AWS protocol gives them: results and errors."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
@@ -22,11 +23,12 @@ class Answer:
 class AwsError(Exception):
     """An error that the service answers with, by AWS's code."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, further: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        self.further = dict(further or {})
 
 
 class DropConnection(BaseException):
@@ -46,7 +48,7 @@ def error_answer(call: Call, error: AwsError) -> Answer:
     model = service_model(call.service)
     if model is not None and model.metadata["protocol"] == "query":
         return _query_error(error)
-    body = json.dumps({"__type": error.code, "message": error.message}).encode()
+    body = json.dumps({"__type": error.code, "message": error.message, **error.further}).encode()
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
         "x-amzn-ErrorType": error.code,

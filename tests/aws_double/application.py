@@ -1,4 +1,4 @@
-"""The server's WSGI application: control calls, faults, jobs, and moto for the rest; every AWS call is written down."""
+"""The server's WSGI application: control calls, faults, jobs, endpoints, and moto for the rest; every AWS call is written down."""
 
 import io
 import threading
@@ -8,6 +8,7 @@ from typing import Any
 
 from aws_double.answers import Answer, AwsError, error_answer, json_answer
 from aws_double.calls import Call, resolve
+from aws_double.endpoints import EndpointApi
 from aws_double.faults import FaultScript
 from aws_double.job_api import JobApi
 from aws_double.listings import Listings, is_write
@@ -21,9 +22,10 @@ StartResponse = Callable[..., Any]
 class Application:
     """Answers AWS calls."""
 
-    def __init__(self, faults: FaultScript, jobs: JobApi, listings: Listings) -> None:
+    def __init__(self, faults: FaultScript, jobs: JobApi, endpoints: EndpointApi, listings: Listings) -> None:
         self._faults = faults
         self._jobs = jobs
+        self._endpoints = endpoints
         self._listings = listings
         self._moto = Dispatcher()
         self._lock = threading.Lock()
@@ -67,8 +69,13 @@ class Application:
     def _carry_out(self, call: Call, environ: dict[str, Any], body: bytes) -> Answer:
         if call.invalid:
             raise AwsError("ValidationException", call.invalid)
+        if call.name == "sagemaker-runtime:InvokeEndpoint":
+            headers = {"content-type": environ.get("CONTENT_TYPE", ""), "accept": environ.get("HTTP_ACCEPT", "")}
+            return self._endpoints.invoke(call, body, headers)
         if call.service == "sagemaker":
-            result = self._jobs.answer(call)
+            result = self._endpoints.answer(call)
+            if result is None:
+                result = self._jobs.answer(call)
             if result is not None:
                 return json_answer(result)
         if is_write(call):

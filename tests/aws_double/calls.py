@@ -82,6 +82,9 @@ def resolve(environ: dict[str, Any], body: bytes) -> Call:
         return _resolve_json(model, region, target.rsplit(".", 1)[-1], body)
     if path[1:2] == ["service"] and "operation" in path:
         return Call(service, path[-1], region)
+    if service == "sagemaker" and path[1:2] == ["endpoints"] and path[3:] == ["invocations"]:
+        # The one REST operation; its requests are signed for `sagemaker` too.
+        return Call("sagemaker-runtime", "InvokeEndpoint", region, {"EndpointName": unquote(path[2])})
     fields = query | dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     operation = fields.pop("Action", "Unknown")
     fields.pop("Version", None)

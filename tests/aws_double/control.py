@@ -8,6 +8,7 @@ from typing import Any
 from moto.moto_api._internal.models import moto_api_backend
 
 from aws_double.application import Application, StartResponse
+from aws_double.endpoints import EndpointApi
 from aws_double.faults import Fault, FaultScript, JobFault
 from aws_double.job_queue import JobQueue, seeded_job
 from aws_double.listings import Listings, put_many
@@ -18,10 +19,18 @@ PATH = "/_double/"
 class Control:
     """Carries out control calls and hands all else to the application."""
 
-    def __init__(self, application: Application, faults: FaultScript, queue: JobQueue, listings: Listings) -> None:
+    def __init__(
+        self,
+        application: Application,
+        faults: FaultScript,
+        queue: JobQueue,
+        endpoints: EndpointApi,
+        listings: Listings,
+    ) -> None:
         self._application = application
         self._faults = faults
         self._queue = queue
+        self._endpoints = endpoints
         self._listings = listings
         self._image_python = os.environ.get("OPTIFLOW_IMAGE_PYTHON", "")
 
@@ -36,9 +45,10 @@ class Control:
         return [json.dumps(result).encode()]
 
     def do_reset(self) -> None:
-        """Kill all jobs; empty moto, faults and the log of calls."""
+        """Kill all jobs and containers; empty moto, faults and the log of calls."""
         self._faults.clear()
         self._queue.clear()
+        self._endpoints.clear()
         moto_api_backend.reset()
         self._listings.wrote()
         self._application.forget_requests()

@@ -1,7 +1,8 @@
 """Script mode as the sagemaker-training toolkit does it: fetch the packed source, run its program with the
 hyperparameters as arguments and the `SM_*` variables.
 
-Not done here: installing the source's `requirements.txt`; the interpreter that stands for the image has what it needs.
+The source's `requirements.txt` is given to pip as the toolkit does it, but without an index: the interpreter that
+stands for the image must have what they ask for.
 Source: the toolkit's ENVIRONMENT_VARIABLES.md.
 """
 
@@ -14,6 +15,8 @@ from typing import Any
 
 from aws_double.container import Container, image_python
 from aws_double.job_work import JobFailed, fetch, run_program
+
+REQUIREMENTS = "requirements.txt"
 
 
 def run_script(
@@ -33,6 +36,9 @@ def run_script(
     _unpack_source(str(source), code)
     if not (code / program).is_file():
         raise JobFailed(f"AlgorithmError: the packed source has no file {program}, exit code: 1")
+    if (code / REQUIREMENTS).is_file():
+        install = [image_python(), "-m", "pip", "install", "--no-index", "-r", REQUIREMENTS]
+        run_program(container, install, variables, code, seconds)
     own = {name: value for name, value in values.items() if not name.startswith("sagemaker_")}
     arguments = [text for name in sorted(own) for text in _argument(name, own[name])]
     command = [image_python(), program, *arguments]

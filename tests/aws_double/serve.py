@@ -14,6 +14,7 @@ from werkzeug.serving import make_server
 from aws_double.application import Application
 from aws_double.client import aws_environment
 from aws_double.control import Control
+from aws_double.endpoints import EndpointApi
 from aws_double.faults import FaultScript
 from aws_double.job_api import JobApi
 from aws_double.job_queue import JobQueue
@@ -32,15 +33,17 @@ def main() -> None:
     faults = FaultScript()
     listings = Listings()
     queue = JobQueue(faults, lambda: aws_environment(endpoint), listings.wrote)
+    endpoints = EndpointApi(faults, lambda: aws_environment(endpoint))
     repair_notifications()
     repair_multipart_uploads()
-    control = Control(Application(faults, JobApi(queue), listings), faults, queue, listings)
+    control = Control(Application(faults, JobApi(queue), endpoints, listings), faults, queue, endpoints, listings)
     server = make_server("127.0.0.1", port, control, threaded=True, request_handler=KeepAliveHandler)
     endpoint = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     sys.stdin.read()
     queue.clear()
+    endpoints.clear()
     # Connections that stay open have threads of their own, which wait for another request.
     os._exit(0)
 

@@ -1,20 +1,12 @@
-"""The bundled sample: a seeded generator of an orders table whose demand has known causes.
-
-What belongs here: the shop that the sample comes from, and writing it as an upload. What does not: any knowledge of
-how an upload is read or a model is trained; the sample goes through the same door as a user's own file.
-"""
+"""The bundled sample: a seeded generator of an orders table whose demand has known causes."""
 
 import math
-import uuid
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
 
-from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.fred import snapshot
 from optiflow.fred.calendar import DAY, asof_calendar
 from optiflow.fred.series import with_publication_lag
@@ -112,22 +104,6 @@ def orders(rows: int = 6000, seed: int = 7, *, bad_rows: bool = True) -> pl.Data
     return _spoil(rng, frame) if bad_rows else frame
 
 
-def write_orders(folder: Path, rows: int = 6000, seed: int = 7) -> Path:
-    """Write the sample as an upload: `sample-orders.csv` with its options file beside it.
-
-    The options are put in place first, so that whoever sees the table sees its options too.
-
-    Returns:
-        The path of the table.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / FILE_NAME
-    options = yaml.safe_dump(SAMPLE_OPTIONS, sort_keys=False)
-    _put_in_place(folder / f"{FILE_NAME}{OPTIONS_SUFFIX}", options.encode())
-    _put_in_place(target, orders(rows, seed).write_csv().encode())
-    return target
-
-
 def _baskets(rng: np.random.Generator, rows: int) -> pl.DataFrame:
     """When, what, where: one row an order with its product's, region's and channel's numbers and the macro values."""
     macro = _known_by_day()
@@ -201,12 +177,3 @@ def _spoil(rng: np.random.Generator, frame: pl.DataFrame) -> pl.DataFrame:
         order_date=row.replace_strict(dates, default=pl.col("order_date"), return_dtype=pl.String),
         quantity=pl.when(~row.is_in(no_quantity)).then(pl.col("quantity")),
     )
-
-
-def _put_in_place(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".tmp-{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

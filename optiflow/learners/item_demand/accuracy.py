@@ -1,0 +1,41 @@
+"""How far forecasts of a window were off, and the seasonal naive one that every model is set beside.
+
+What belongs here: figures on series x days. What does not: choosing by them.
+"""
+
+import numpy as np
+
+from optiflow.learners.item_demand.grid import Array, Grid
+
+YEAR = 364
+
+
+def accuracy(sold: Array, predicted: Array, seen: Array) -> dict[str, float]:
+    """`wape` (Σ|e| / Σ sold), `smape` (mean of 200 |e| / (sold + predicted), 0 where both are 0), `mape` (mean of |e| / sold over days with
+    a sale, a share of 1), `rmse` and `bias` (mean of e) in units; e = predicted - sold, over the days that are known.
+    """
+    at = seen > 0
+    truth, guess = sold[at], predicted[at]
+    off, both, some = np.abs(guess - truth), truth + guess, truth > 0
+    return {
+        "wape": float(off.sum() / max(truth.sum(), 1e-9)),
+        "smape": float(200 * np.mean(np.divide(off, both, out=np.zeros_like(off), where=both > 0))),
+        "mape": float(np.mean(off[some] / truth[some])) if some.any() else 0.0,
+        "rmse": float(np.sqrt(np.mean((guess - truth) ** 2))),
+        "bias": float(np.mean(guess - truth)),
+    }
+
+
+def seasonal_naive(grid: Grid, steps: int) -> Array:
+    """The sales of 364 days earlier, or of the last same weekday where that is not known: series x steps."""
+    day = grid.days + np.arange(steps)
+    made = np.zeros((grid.series, steps))
+    filled = np.zeros((grid.series, steps), dtype=bool)
+    weeks_ago = [day - YEAR, *(day - 7 * (np.arange(steps) // 7 + back) for back in range(1, 5))]
+    for then in weeks_ago:
+        there = (then >= 0) & (then < grid.days)
+        take = np.zeros_like(filled)
+        take[:, there] = (grid.seen[:, then[there]] > 0) & ~filled[:, there]
+        values = grid.sales[:, np.clip(then, 0, grid.days - 1)]
+        made[take], filled = values[take], filled | take
+    return made

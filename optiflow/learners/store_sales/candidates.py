@@ -1,0 +1,43 @@
+"""All candidates under their names, what is fitted once and kept, and the mean of several.
+
+What belongs here: running candidates by name. What does not: judging them (`validation`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optiflow.learners.store_sales import per_store
+from optiflow.learners.store_sales.history import History
+from optiflow.learners.store_sales.seasonal_growth import Growth, seasonal_growth, seasonal_naive
+from optiflow.learners.store_sales.trees import Trees
+
+NAIVE, GROWTH, TREES, MEAN = "seasonal_naive", "seasonal_growth", "forest_and_xgboost", "mean_of_candidates"
+SINGLE = (*per_store.NAMES, TREES, GROWTH, NAIVE)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was learned once: how growth is taken, and the trees. The other candidates fit themselves to the history."""
+
+    growth: Growth
+    trees: Trees | None
+
+
+def run(names: Sequence[str], history: History, fitted: Fitted, at_once: int) -> dict[str, np.ndarray]:
+    """Steps x stores for each name of `SINGLE`, logarithms with the calendar's effects of the weeks ahead."""
+    made = per_store.forecast(history, tuple(name for name in per_store.NAMES if name in names), at_once)
+    if GROWTH in names:
+        made[GROWTH] = seasonal_growth(history, fitted.growth)
+    if TREES in names and fitted.trees is not None:
+        made[TREES] = fitted.trees.forecast(history)
+    with_calendar = {name: values + history.ahead[:, None] for name, values in made.items()}
+    if NAIVE in names:
+        with_calendar[NAIVE] = seasonal_naive(history)
+    return {name: with_calendar[name] for name in SINGLE if name in with_calendar}
+
+
+def mean(made: Mapping[str, np.ndarray], members: Sequence[str]) -> np.ndarray:
+    """The members' geometric mean (the mean of their logarithms)."""
+    return np.mean([made[name] for name in members], axis=0)

@@ -1,0 +1,90 @@
+"""Scoring: the weeks ahead of each store, from its own newest rows, with the champion that training chose.
+
+What belongs here: from rows to rows. What does not: the forecasts themselves.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from optiflow.errors import UserError
+from optiflow.learners.store_sales import fallback
+from optiflow.learners.store_sales.candidates import Fitted, mean, run
+from optiflow.learners.store_sales.history import prepare, seasonal
+from optiflow.learners.store_sales.model import Model, load
+from optiflow.learners.store_sales.panel import Panel, read_panel, week_of
+from optiflow.learners.store_sales.per_store import processes
+
+MOST_STEPS = 104
+FILLED = "last_year_same_week"
+"""For weeks in which other stores have rows already, but this one not any more."""
+
+
+def forecast(folder: Path, rows: pa.Table) -> pa.Table:
+    """See `store_sales.score`."""
+    panel, wanted = read_panel(rows), rows.filter(rows["sales"].is_null())
+    model = load(folder)
+    stores = wanted["store"].cast(pa.string()).to_pylist()
+    days = wanted["date"].cast(pa.date32()).to_pylist()
+    place = {store: column for column, store in enumerate(panel.stores)}
+    strangers = sorted({store for store in stores if store not in place})
+    if strangers:
+        raise UserError(f"store {strangers[0]!r} has no row with sales: there is no history to forecast it from.")
+    column = np.array([place[store] for store in stores], dtype=int)
+    week = np.array([week_of(panel, day) for day in days], dtype=int)
+    newest = np.array([np.flatnonzero(known)[-1] for known in panel.known.T])
+    steps = week - newest[column]
+    _check_steps(stores, days, steps)
+
+    horizon = max(int(week.max(initial=0)) - panel.weeks + 1, 1)
+    ahead, with_season = _ahead(panel, model, horizon)
+    logs = np.concatenate([panel.logs, ahead])[week, column]
+    seasonal_row = with_season[column]
+    simple = fallback.method(int(with_season.sum()))
+    method = np.where(seasonal_row, model.champion, simple)
+    method = np.where(week < panel.weeks, FILLED, method)
+    out = {
+        "row": wanted["row"].cast(pa.int64()) if "row" in wanted.column_names else pa.nulls(len(stores), pa.int64()),
+        "store": pa.array(stores, pa.string()),
+        "date": pa.array(days, pa.date32()),
+        "predicted": np.exp(logs),
+    }
+    half = {
+        coverage: np.where(
+            seasonal_row,
+            model.bands.half_width(coverage, stores, steps),
+            model.simple.half_width(coverage, stores, steps),
+        )
+        for coverage in ("80", "95")
+    }
+    out |= {"lo_95": np.exp(logs - half["95"]), "lo_80": np.exp(logs - half["80"])}
+    out |= {"hi_80": np.exp(logs + half["80"]), "hi_95": np.exp(logs + half["95"])}
+    return pa.table({**out, "method": pa.array(method.tolist(), pa.string())})
+
+
+def _ahead(panel: Panel, model: Model, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """The weeks after the panel (steps x stores, logarithms), and which stores were forecast by their own season."""
+    chosen = seasonal(panel) if model.growth else np.zeros(len(panel.stores), bool)
+    ahead = np.empty((horizon, len(panel.stores)))
+    if model.growth and chosen.any():
+        history = prepare(panel.columns(chosen), horizon, model.date_is)
+        made = run(model.members, history, Fitted(model.growth, model.trees), processes(0))
+        ahead[:, chosen] = mean(made, model.members)
+    if not chosen.all():
+        short = panel.columns(~chosen)
+        ahead[:, ~chosen] = fallback.recent_level(short, horizon, panel.logs[:, chosen], ahead[:, chosen])
+    return ahead, chosen
+
+
+def _check_steps(stores: list[str], days: list, steps: np.ndarray) -> None:
+    wrong = np.flatnonzero((steps < 1) | (steps > MOST_STEPS))
+    if not len(wrong):
+        return
+    store, day = stores[wrong[0]], days[wrong[0]]
+    if steps[wrong[0]] < 1:
+        raise UserError(
+            f"store {store!r}, week of {day}: a row to forecast must come after the store's last week with sales. "
+            "Give it its sales, or leave it out."
+        )
+    raise UserError(f"store {store!r}, week of {day}: at most {MOST_STEPS} weeks after the last sales are forecast.")

@@ -1,0 +1,154 @@
+"""Training: the candidates are judged on past origins, the champion and its intervals are kept.
+
+What belongs here: the order of the steps, and the summary. What does not: the steps.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from optiflow.errors import UserError
+from optiflow.learners.hyperparameters import Value
+from optiflow.learners.store_sales import fallback
+from optiflow.learners.store_sales.candidates import MEAN, SINGLE, TREES, Fitted
+from optiflow.learners.store_sales.history import prepare, seasonal
+from optiflow.learners.store_sales.intervals import learn_bands
+from optiflow.learners.store_sales.model import Model
+from optiflow.learners.store_sales.panel import Panel, read_panel
+from optiflow.learners.store_sales.per_store import processes
+from optiflow.learners.store_sales.seasonal_growth import choose_growth
+from optiflow.learners.store_sales.trees import LAGS, MEANS, Trees, tune
+from optiflow.learners.store_sales.validation import (
+    DENSE_ORIGINS,
+    DENSE_STEP,
+    STEP,
+    Past,
+    choose,
+    judge,
+    mape,
+    mape_at,
+    past_errors,
+    past_origins,
+    useful,
+)
+
+FEWEST_WEEKS = 5
+Say = Callable[[str], None]
+
+
+def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say) -> dict[str, Any]:
+    """Train on rows with `store`, `date` and `sales`, and write the model into `folder`.
+
+    Returns:
+        `metrics` (validation MAPE of the champion and of the seasonal naive), `chosen`, `members` (of a mean),
+        `candidates` (name, MAPE, MAPE at each origin; best first), `origins` (dates), counts of stores, weeks and
+        filled weeks, `short_stores` (names, forecast by `fallback`), `growth`, `trees`, `features` and `notes`.
+
+    Raises:
+        UserError: a store-week comes twice, or no store has five weeks.
+    """
+    panel = read_panel(rows)
+    if panel.weeks < FEWEST_WEEKS:
+        raise UserError(f"the history has {panel.weeks} weeks: at least {FEWEST_WEEKS} are needed to forecast.")
+    horizon, date_is = int(parameters["horizon"]), str(parameters["date_is"])
+    say(f"{len(panel.stores)} stores, {panel.weeks} weeks from {panel.first}, {panel.filled()} missing weeks filled")
+    pasts = past_origins(panel, horizon, int(parameters["origins"]), STEP, date_is)
+    if not pasts:
+        return _fit_fallback(panel, horizon, date_is, folder, say)
+
+    dense = past_origins(panel, horizon, DENSE_ORIGINS, DENSE_STEP, date_is)
+    growth = choose_growth([(past.history, past.actual) for past in dense])
+    most_trees, seed = int(parameters["trees"]), int(parameters["seed"])
+    judged = [(past.history, past.actual) for past in pasts]
+    shape = tune(judged, int(parameters["trials"]), most_trees, seed, say)
+    fitted_at = [Fitted(growth, Trees(shape, most_trees, seed).fit(past.history)) for past in pasts]
+    forecasts = judge(pasts, fitted_at, SINGLE, processes(int(parameters["nthread"])))
+    scores = {name: mape(pasts, values) for name, values in forecasts.items()}
+    champion = choose(scores)
+    members = useful(scores) if champion == MEAN else [champion]
+    for name in sorted(scores, key=scores.__getitem__):
+        say(f"{name}: MAPE {scores[name]:.2%} over {len(pasts)} past origins")
+
+    with_season = panel.columns(seasonal(panel))
+    trees = Trees(shape, most_trees, seed)
+    if TREES in members:
+        trees.fit(prepare(with_season, horizon, date_is)).save(folder)
+    bands = learn_bands(past_errors(pasts, forecasts[champion], panel.stores), panel.stores)
+    simple = learn_bands(_fallback_errors(panel, pasts, forecasts[champion]), panel.stores)
+    Model(champion, tuple(members), growth, trees, date_is, bands, simple).save(folder)
+    short = [store for store in panel.stores if store not in with_season.stores]
+    return {
+        **_counts(panel, short, fallback.method(len(with_season.stores))),
+        "metrics": {"mape": scores[champion], "mape_seasonal_naive": scores["seasonal_naive"]},
+        "chosen": champion,
+        "members": members,
+        "candidates": [
+            {"name": name, "mape": scores[name], "by_origin": list(map(mape_at, pasts, forecasts[name]))}
+            for name in sorted(scores, key=scores.__getitem__)
+        ],
+        "origins": [panel.day(past.origin - 1).isoformat() for past in pasts],
+        "horizon": horizon,
+        "growth": growth.to_json(),
+        "trees": shape.to_json(),
+        "features": _features(shape.calendar),
+    }
+
+
+def _fit_fallback(panel: Panel, horizon: int, date_is: str, folder: Path, say: Say) -> dict[str, Any]:
+    """No store has a season and weeks to judge it by: all are forecast by their recent level."""
+    steps = min(horizon, panel.weeks - FEWEST_WEEKS + 1)
+    errors = []
+    for origin in range(FEWEST_WEEKS - 1, panel.weeks - steps + 1):
+        before = panel.until(origin)
+        made = fallback.recent_level(before, steps, np.empty((origin, 0)), np.empty((steps, 0)))
+        columns = [panel.stores.index(store) for store in before.stores]
+        after = slice(origin, origin + steps)
+        error = np.full((steps, len(panel.stores)), np.nan)
+        error[:, columns] = np.where(panel.known[after], panel.logs[after], np.nan)[:, columns] - made
+        errors.append(error)
+    found = np.stack(errors)
+    score = float(np.nanmean(np.abs(np.expm1(-found))))
+    say(f"no store has history enough for a season: {fallback.LEVEL}, MAPE {score:.2%}")
+    bands = learn_bands(found, panel.stores)
+    Model(fallback.LEVEL, (), None, None, date_is, bands, bands).save(folder)
+    return {
+        **_counts(panel, list(panel.stores), fallback.LEVEL),
+        "metrics": {"mape": score},
+        "chosen": fallback.LEVEL,
+        "members": [],
+        "candidates": [{"name": fallback.LEVEL, "mape": score, "by_origin": []}],
+        "origins": [],
+        "horizon": horizon,
+        "features": [],
+    }
+
+
+def _fallback_errors(panel: Panel, pasts: list[Past], forecasts: list[np.ndarray]) -> np.ndarray:
+    """What the fallback would have erred by, had it been given each store's last weeks only."""
+    made = [
+        fallback.recent_level(past.history.panel, past.history.steps, past.history.panel.logs, forecast)
+        for past, forecast in zip(pasts, forecasts, strict=True)
+    ]
+    return past_errors(pasts, made, panel.stores)
+
+
+def _features(calendar: bool) -> list[str]:
+    lags = [f"growth {lag} weeks before" for lag in LAGS] + [f"mean growth of {weeks} weeks" for weeks in MEANS]
+    known = ["week before Easter", "first days of a month", "days before Christmas", "same week of last year"]
+    return [*known, *lags, "store", *(("month", "week of the year") if calendar else ())]
+
+
+def _counts(panel: Panel, short: list[str], method: str) -> dict[str, Any]:
+    filled, notes = panel.filled(), []
+    if filled:
+        notes.append(
+            f"{filled} missing store-weeks were filled: a gap by the straight line between its neighbours (of logarithms), "
+            "weeks missing at the end by last year's same week."
+        )
+    if short:
+        notes.append(f"{len(short)} stores with too short a history are forecast by a simpler model: {method}.")
+    counts = {"stores": len(panel.stores), "weeks": panel.weeks, "filled_weeks": filled}
+    return {**counts, "short_stores": short, "fallback": method, "notes": notes}

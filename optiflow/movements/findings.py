@@ -1,0 +1,104 @@
+"""What a store manager is shown of scored movements: tables and pictures.
+
+Scored movements are the columns of an upload with `anomaly_score`, `is_anomaly` and `reasons`.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from optiflow.report.drawings import AMBER, BLUE, INK
+from optiflow.report.extras import ReportTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN_MOVEMENTS, SHOWN_GROUPS, SHOWN_DAYS = 20, 15, 15
+BINS = 60
+
+
+def most_unusual(scored: pl.DataFrame) -> ReportTable:
+    """The flagged movements with the highest scores, and why."""
+    flagged = scored.filter("is_anomaly")
+    top = flagged.sort("anomaly_score", "row", descending=[True, False]).head(SHOWN_MOVEMENTS)
+    rows = top.select(
+        "transaction_id",
+        pl.col("created_at").dt.to_string("%Y-%m-%d %H:%M"),
+        "warehouse_id",
+        "item_id",
+        "transaction_type",
+        pl.col("quantity").map_elements(_plain, pl.String),
+        pl.col("anomaly_score").cast(pl.Float64).round(1).cast(pl.String),
+        "reasons",
+    )
+    text = (
+        f"The {top.height} highest scores of {flagged.height:,} flagged movements; 1 is the score of the mean movement that "
+        "was learned from. Look at these first: each says which of its values is unusual."
+    )
+    header = ("Transaction", "Time", "Warehouse", "Item", "Type", "Quantity", "Score", "Why")
+    return ReportTable("Most unusual movements", text, header, tuple(rows.iter_rows()))
+
+
+def flagged_by(scored: pl.DataFrame, column: str, what: str) -> ReportTable:
+    """How many movements of each kind are flagged, the most first."""
+    counted = _counted(scored, column).sort("flagged", "movements", column, descending=[True, True, False])
+    left = counted.height - SHOWN_GROUPS
+    text = f"The {SHOWN_GROUPS} with the most flagged; {left} more are not shown." if left > 0 else "All of them."
+    header = (what, "Movements", "Flagged", "Share flagged, %")
+    return ReportTable(f"Flagged by {what.lower()}", text, header, tuple(counted.head(SHOWN_GROUPS).iter_rows()))
+
+
+def busiest_days(scored: pl.DataFrame) -> ReportTable:
+    """The days with the most flagged movements."""
+    days = _counted(scored.with_columns(day=pl.col("created_at").dt.date().cast(pl.String)), "day")
+    top = days.filter(pl.col("flagged") > 0).sort("flagged", "day", descending=True).head(SHOWN_DAYS)
+    text = f"{days.filter(pl.col('flagged') > 0).height} of {days.height} days have flagged movements."
+    header = ("Day", "Movements", "Flagged", "Share flagged, %")
+    return ReportTable("Days with most flagged movements", text, header, tuple(top.iter_rows()))
+
+
+def draw_over_time(scored: pl.DataFrame, held_out_from: datetime | None, axes: "Axes") -> None:
+    """Flagged movements for each day, and where the held-out rows begin; None if they are not the newest."""
+    days = (
+        scored.group_by(day=pl.col("created_at").dt.date())
+        .agg(pl.col("is_anomaly").sum())
+        .sort("day")
+        .upsample("day", every="1d")
+        .with_columns(pl.col("is_anomaly").fill_null(0))
+    )
+    axes.bar(days["day"].to_numpy(), days["is_anomaly"].to_numpy(), width=1.0, color=BLUE, linewidth=0)
+    if held_out_from is not None:
+        day = np.datetime64(held_out_from.date())
+        axes.axvline(day, color=AMBER, linewidth=1.3, label="held-out movements begin")  # pyright: ignore[reportArgumentType]
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, handlelength=1.4)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("flagged a day")
+
+
+def draw_scores(scored: pl.DataFrame, threshold: float, axes: "Axes") -> None:
+    """How many movements have which score, both in steps of a factor, and the threshold."""
+    scores = np.maximum(scored["anomaly_score"].to_numpy(), 1e-3)
+    edges = np.geomspace(scores.min(), max(scores.max(), threshold) * 1.01, BINS)
+    axes.hist(scores, bins=edges.tolist(), color=BLUE, linewidth=0)
+    axes.axvline(threshold, color=AMBER, linewidth=1.5, label=f"threshold {threshold:.2f}: flagged to the right")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set_xlabel("score, 1 being the mean", color=INK)
+    axes.set_ylabel("movements")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, handlelength=1.4)
+
+
+def _counted(scored: pl.DataFrame, column: str) -> pl.DataFrame:
+    return scored.group_by(column).agg(
+        movements=pl.len().cast(pl.Int64),
+        flagged=pl.col("is_anomaly").sum().cast(pl.Int64),
+        share=(100 * pl.col("is_anomaly").mean()).round(2),
+    )
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.2f}"

@@ -1,0 +1,82 @@
+"""What is wrong with a movement whose cells are right each by itself."""
+
+import polars as pl
+
+from optiflow.upload.faults import ROW, SCHEMA, cell_faults, no_faults
+
+TYPES = ("in", "out", "adjust", "transfer")
+
+HALF_A_CENT, RELATIVE = 0.005, 0.001
+"""How far a total may be off: each unit's price was rounded to a cent, the total once more, and a little besides."""
+
+
+def movement_faults(rows: pl.DataFrame) -> pl.DataFrame:
+    """All faults (`optiflow.upload.faults.SCHEMA`) of movements."""
+    rows = rows.rechunk()  # polars 2.1 panics in `pl.format` where a filter left several chunks, as a long CSV has
+    found = [unknown_types(rows), prices_not_above_zero(rows), unfit_totals(rows), repeated_ids(rows)]
+    return pl.concat(found)
+
+
+def plain_types(rows: pl.DataFrame) -> pl.Series:
+    """The types as the pipeline knows them: in small letters, without blanks around."""
+    return rows["transaction_type"].str.strip_chars().str.to_lowercase()
+
+
+def unknown_types(rows: pl.DataFrame) -> pl.DataFrame:
+    """A fault for each row of no known type."""
+    unknown = ~plain_types(rows).is_in(TYPES)
+    return _faults(rows, "transaction_type", unknown, f"unknown type: it must be one of {', '.join(TYPES)}")
+
+
+def prices_not_above_zero(rows: pl.DataFrame) -> pl.DataFrame:
+    """A fault for each row whose unit price is 0 or below."""
+    return _faults(rows, "unit_price", rows["unit_price"] <= 0, "price must be above 0")
+
+
+def unfit_totals(rows: pl.DataFrame) -> pl.DataFrame:
+    """A fault for each row whose quantity is not total ÷ price, signs aside: some systems sign only one of the two."""
+    expected = (pl.col("quantity") * pl.col("unit_price")).abs()
+    allowed = HALF_A_CENT * (pl.col("quantity").abs() + 1) + RELATIVE * expected
+    unfit = rows.select(
+        (pl.col("unit_price") > 0) & ((pl.col("total_amount").abs() - expected).abs() > allowed)
+    ).to_series()
+    if not unfit.any():
+        return no_faults()
+    return rows.filter(unfit).select(
+        pl.col(ROW).cast(pl.Int64),
+        column=pl.lit("quantity"),
+        reason=pl.format(
+            "quantity does not match total ÷ price = {} ÷ {} = {}",
+            "total_amount",
+            "unit_price",
+            (pl.col("total_amount") / pl.col("unit_price")).round(2),
+        ),
+        value=pl.col("quantity").cast(pl.String),
+    )
+
+
+def repeated_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """A fault for each row whose transaction id comes more than once.
+
+    Where the rows are equal the first is kept. Otherwise which one is right cannot be known, and none is.
+    """
+    repeated = rows.filter(pl.col("transaction_id").is_duplicated())
+    if repeated.is_empty():
+        return no_faults()
+    same = pl.struct(pl.exclude(ROW)).n_unique().over("transaction_id") == 1
+    first = pl.col(ROW).min().over("transaction_id")
+    return (
+        repeated.with_columns(same=same, first=first)
+        .filter(~pl.col("same") | (pl.col(ROW) > pl.col("first")))
+        .select(
+            pl.col(ROW).cast(pl.Int64),
+            column=pl.lit("transaction_id"),
+            reason=pl.format("the same transaction id more than once, first in row {}", "first"),
+            value="transaction_id",
+        )
+        .select(*SCHEMA)
+    )
+
+
+def _faults(rows: pl.DataFrame, column: str, bad: pl.Series, reason: str) -> pl.DataFrame:
+    return cell_faults(rows, column, bad, reason) if bad.any() else no_faults()

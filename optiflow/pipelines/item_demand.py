@@ -1,0 +1,185 @@
+"""`item_demand`: daily sales per store and item, forecast for the next weeks."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from optiflow.options import DatasetOptions
+from optiflow.pipelines.finished import FinishedRun, Kept
+from optiflow.pipelines.roles import Role
+from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.series.holdout import last_days
+from optiflow.series.naive import lately, year_before
+from optiflow.series.repeats import negative_values, repeated_rows, summed
+from optiflow.series.tables import accuracy_table, candidates_table, kinds_table, movers_table
+from optiflow.series.totals import draw_totals, forecast_totals
+from optiflow.split import ROW
+
+HORIZON = 90
+SERIES = ("store", "item")
+COLUMNS = ("date", *SERIES, "sales")
+QUIET_DAYS, DAYS_COMPARED, DAYS_DRAWN = 28, 28, 56
+
+_FORECAST = {
+    "store": ("String", "The store"),
+    "item": ("String", "The item"),
+    "date": ("Date", "The day"),
+    "predicted": ("Float64", "Units expected: the median, or the mean for what sells rarely"),
+    "lo_95": ("Float64", "With 95 % confidence, not less"),
+    "lo_80": ("Float64", "With 80 % confidence, not less"),
+    "hi_80": ("Float64", "With 80 % confidence, not more"),
+    "hi_95": ("Float64", "With 95 % confidence, not more"),
+    "method": ("String", "How it was forecast"),
+}
+
+
+class ItemDemand(Pipeline):
+    """Daily sales: the last days are held out to judge the model, then all days forecast the next ones."""
+
+    name = "item_demand"
+    description = "Forecasts the daily sales of each item in each store, with intervals."
+    report = "report"
+    algorithm = "item_demand"
+    roles = (
+        Role("date", "date", ("day", "sales_date", "ds")),
+        Role("store", "key", ("store_nbr", "store_id", "shop", "location")),
+        Role("item", "key", ("item_id", "item_nbr", "sku", "product", "product_id", "article")),
+        Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y")),
+    )
+    target = "sales"
+    scoring_reads = ("train", "test", "actuals")
+    results = {  # noqa: RUF012
+        "predictions": Result(
+            "What the held-out days were forecast to sell, by row number.",
+            {ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"), **_FORECAST},
+        ),
+        "forecast": Result("The days after the file's last one, for each item in each store.", _FORECAST),
+    }
+
+    def hyperparameters(self, options: DatasetOptions) -> dict[str, str]:
+        """The learner's, its horizon by the option `horizon`."""
+        own = {"horizon": str(options.horizon or HORIZON), **options.hyperparameters}
+        return super().hyperparameters(options.model_copy(update={"hyperparameters": own}))
+
+    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """Sales below 0, and item-days that come twice unless they are to be added up."""
+        negative = negative_values(rows, "sales")
+        if options.duplicates == "sum":
+            return negative
+        return pl.concat([negative, repeated_rows(_by_day(rows), COLUMNS[:3], "item-day")])
+
+    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """Whole days; item-days that come twice added up."""
+        return summed(_by_day(rows), COLUMNS[:3], "sales") if options.duplicates == "sum" else _by_day(rows)
+
+    def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
+        """Series, gaps, zeros, and what is new or has stopped."""
+        end = rows["date"].max()
+        sold = pl.col("sales") > 0
+        series = rows.group_by(SERIES).agg(
+            days=pl.len(), first=pl.col("date").min(), last=pl.col("date").max(), sold=pl.col("date").filter(sold).max()
+        )
+        stores = rows.filter(sold).group_by("store").agg(pl.col("date").max())
+        recent = pl.lit(end) - pl.duration(days=QUIET_DAYS)
+        span = (pl.col("last") - pl.col("first")).dt.total_days() + 1
+        quiet = (series["sold"].is_null() | (series["sold"] <= end - timedelta(QUIET_DAYS))).sum()  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+        return {
+            "series": series.height,
+            "stores": rows["store"].n_unique(),
+            "items": rows["item"].n_unique(),
+            "days": rows["date"].n_unique(),
+            "missing_item_days": series.select((span - pl.col("days")).sum()).item(),
+            "zero_sales_rows": int((rows["sales"] == 0).sum()),
+            "series_new_in_4_weeks": series.filter(pl.col("first") > recent).height,
+            "series_without_sale_in_4_weeks": int(quiet),
+            "stores_without_sale_in_4_weeks": rows["store"].n_unique() - stores.filter(pl.col("date") > recent).height,
+        }
+
+    def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The last `horizon` days held out, at most a quarter of all."""
+        return last_days(rows, "date", _horizon(self, options))
+
+    def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
+        """The sales before the hold-out."""
+        return TrainingInputs({"train": train.select(COLUMNS)})
+
+    def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
+        """The held-out rows after the training rows; and after all rows the days to come, for each series."""
+        train, test = tables["train"].select(ROW, *COLUMNS), tables["test"].select(ROW, *COLUMNS[:3])
+        unknown = test.with_columns(sales=pl.lit(None, pl.Float64))
+        sold = test.join(tables["actuals"].select(ROW, sales="actual"), on=ROW, maintain_order="left")
+        known = pl.concat([train, sold])
+        last = known["date"].max()
+        ahead = [last + timedelta(day) for day in range(1, _horizon(self, options) + 1)]  # pyright: ignore[reportOperatorIssue]
+        coming = known.select(SERIES).unique().sort(SERIES).join(pl.DataFrame({"date": ahead}), how="cross")
+        coming = coming.select(pl.lit(None, pl.Int64).alias(ROW), *COLUMNS[:3], sales=pl.lit(None, pl.Float64))
+        return ScoringInputs({"predictions": pl.concat([train, unknown]), "forecast": pl.concat([known, coming])})
+
+    def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
+        """The job's table; days to come have no row in the file."""
+        return super().read_result(name, outputs, rows).select(*self.results[name].columns)
+
+    def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
+        """What was sold 364 days earlier, and what was sold lately."""
+        naive = (run.train, run.held_out, SERIES, "date", "sales")
+        return {
+            "the same weekday a year before": year_before(*naive),
+            "mean of the last 8 weeks by weekday": lately(*naive),
+        }
+
+    def extras(self, run: FinishedRun) -> Extras:
+        """What a store manager looks at: the coming weeks in total and by item, and how far to trust them."""
+        forecast, held = run.results["forecast"], run.held_out
+        sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:3], sales="actual")])
+        totals = forecast_totals(held, forecast, "date")
+        shown = held.group_by("date").agg(pl.col("predicted").sum()).sort("date")
+        history = sold.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + DAYS_DRAWN)
+        days = forecast["date"].n_unique()
+        within = {
+            level: held.select(pl.col("actual").is_between(f"lo_{level}", f"hi_{level}").mean()).item()
+            for level in (80, 95)
+        }
+        both = pl.col("actual") + pl.col("predicted")
+        smape = pl.when(both > 0).then(200 * (pl.col("actual") - pl.col("predicted")).abs() / both).otherwise(0.0)
+        return Extras(
+            headlines=(
+                Headline(f"Units in the next {days} days", f"{forecast['predicted'].sum():,.0f}"),
+                Headline("Items in stores", f"{forecast.select(SERIES).n_unique():,}"),
+                Headline("Champion", str(run.summary.get("chosen", "-"))),
+            ),
+            tables=(
+                movers_table(sold, forecast, "item", "Item", min(days, DAYS_COMPARED)),
+                accuracy_table(held, "store", "Store"),
+                candidates_table(run.summary),
+                kinds_table(run.summary.get("kinds", ())),
+            ),
+            figures=(
+                Figure(
+                    "forecast",
+                    "Units sold and forecast, all stores and items",
+                    "Black is what was sold, amber what the hold-out days were forecast to sell, blue what is to come. "
+                    "The band held 80 % of the hold-out's daily totals.",
+                    partial(draw_totals, history, shown, totals, "date"),
+                ),
+            ),
+            metrics={
+                "smape": held.select(smape.mean()).item(),
+                "coverage_80": within[80],
+                "coverage_95": within[95],
+            },
+        )
+
+
+def _horizon(pipeline: Pipeline, options: DatasetOptions) -> int:
+    return int(pipeline.hyperparameters(options)["horizon"])
+
+
+def _by_day(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.col("date").cast(pl.Date))
+
+
+ITEM_DEMAND = ItemDemand()

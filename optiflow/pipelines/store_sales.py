@@ -1,0 +1,190 @@
+"""`store_sales`: weekly sales per store, forecast for the next weeks."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
+from optiflow.options import DatasetOptions
+from optiflow.pipelines.finished import FinishedRun, Kept
+from optiflow.pipelines.roles import Role
+from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.series.holdout import last_days
+from optiflow.series.naive import lately, year_before
+from optiflow.series.one_series import draw_series
+from optiflow.series.repeats import negative_values, repeated_rows, summed
+from optiflow.series.totals import draw_totals, forecast_totals
+from optiflow.series.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
+from optiflow.series.weeks import count_weeks, with_weeks
+from optiflow.split import ROW
+
+HORIZON = 12
+COLUMNS = ("store", "date", "sales")
+WEEKS_DRAWN = 52
+
+_FORECAST = {
+    "store": ("String", "The store"),
+    "date": ("Date", "The week, named by the day that the file names weeks by"),
+    "predicted": ("Float64", "Sales expected in the week"),
+    "lo_95": ("Float64", "With 95 % confidence, not less"),
+    "lo_80": ("Float64", "With 80 % confidence, not less"),
+    "hi_80": ("Float64", "With 80 % confidence, not more"),
+    "hi_95": ("Float64", "With 95 % confidence, not more"),
+    "method": ("String", "How it was forecast"),
+}
+
+
+def _extra(name: str, *headers: str) -> Role:
+    return Role(name, "number", headers, required=False, nullable=True)
+
+
+class StoreSales(Pipeline):
+    """Weekly sales: the last weeks are held out to judge the model, then all weeks forecast the next ones.
+
+    Weather, prices, holidays and FRED series stay in the table, but no model reads them: nobody knows them for the
+    weeks ahead.
+    """
+
+    name = "store_sales"
+    description = "Forecasts the weekly sales of each store for the next weeks, with intervals."
+    report = "report"
+    algorithm = "store_sales"
+    roles = (
+        Role("store", "key", ("store_id", "store_nbr", "shop", "location")),
+        Role("date", "date", ("week", "week_date", "week_ending", "ds")),
+        Role("sales", "number", ("weekly_sales", "revenue", "turnover", "y")),
+        _extra("holiday", "holiday_flag", "is_holiday"),
+        _extra("temperature"),
+        _extra("fuel_price"),
+        _extra("cpi"),
+        _extra("unemployment"),
+    )
+    target = "sales"
+    scoring_reads = ("train", "test", "actuals")
+    results = {  # noqa: RUF012
+        "predictions": Result(
+            "What the held-out weeks were forecast to sell, by row number.",
+            {ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"), **_FORECAST},
+        ),
+        "forecast": Result("The weeks after the file's last one, for each store.", _FORECAST),
+    }
+
+    def hyperparameters(self, options: DatasetOptions) -> dict[str, str]:
+        """The learner's, its horizon by the option `horizon`."""
+        own = {"horizon": str(options.horizon or HORIZON), **options.hyperparameters}
+        return super().hyperparameters(options.model_copy(update={"hyperparameters": own}))
+
+    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """Sales below 0, and store-weeks that come twice unless they are to be added up."""
+        negative = negative_values(rows, "sales")
+        if options.duplicates == "sum":
+            return negative
+        return pl.concat([negative, repeated_rows(with_weeks(rows), ("store", "week"), "store-week")])
+
+    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """Days without a time; store-weeks that come twice added up."""
+        weekly = with_weeks(rows)
+        return (summed(weekly, ("store", "week"), "sales") if options.duplicates == "sum" else weekly).drop("week")
+
+    def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
+        """Stores, gaps, and which stores are new or have stopped."""
+        return count_weeks(rows, "store", "sales", SHORT_WEEKS)
+
+    def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The last `horizon` weeks held out, at most a quarter of all."""
+        return last_days(rows, "date", 7 * _horizon(self, options))
+
+    def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
+        """The sales before the hold-out."""
+        return TrainingInputs({"train": train.select(COLUMNS)})
+
+    def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
+        """The held-out rows after the training rows; and after all rows the weeks to come, for each store.
+
+        A held-out row of a store without a training row cannot be forecast and is left out.
+        """
+        train, test = tables["train"].select(ROW, *COLUMNS), tables["test"].select(ROW, *COLUMNS[:2])
+        sold = test.join(tables["actuals"].select(ROW, sales="actual"), on=ROW, maintain_order="left")
+        known = pl.concat([train, sold])
+        asked = test.join(train.select("store").unique(), on="store", how="semi", maintain_order="left")
+        asked = asked.with_columns(sales=pl.lit(None, pl.Float64))
+        last = known["date"].max()
+        ahead = [last + timedelta(weeks=week + 1) for week in range(_horizon(self, options))]  # pyright: ignore[reportOperatorIssue]
+        coming = known.select("store").unique().sort("store").join(pl.DataFrame({"date": ahead}), how="cross")
+        coming = coming.select(pl.lit(None, pl.Int64).alias(ROW), *COLUMNS[:2], sales=pl.lit(None, pl.Float64))
+        tables = {"predictions": pl.concat([train, asked]), "forecast": pl.concat([known, coming])}
+        return ScoringInputs(tables, shown={"rows_of_new_stores": test.height - asked.height})
+
+    def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
+        """The job's table; weeks to come have no row in the file."""
+        return super().read_result(name, outputs, rows).select(*self.results[name].columns)
+
+    def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
+        """What was sold 52 weeks earlier, and the mean of the last weeks."""
+        naive = (run.train, run.held_out, ("store",), "date", "sales")
+        return {"the same week a year before": year_before(*naive), "mean of the last 8 weeks": lately(*naive)}
+
+    def extras(self, run: FinishedRun) -> Extras:
+        """What a store manager looks at: the coming weeks, in total and by store, and how far to trust them."""
+        forecast, held = run.results["forecast"], run.held_out
+        sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:2], sales="actual")])
+        totals = forecast_totals(held, forecast, "date")
+        shown = held.group_by("date").agg(pl.col("predicted").sum()).sort("date")
+        history = sold.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + WEEKS_DRAWN)
+        weeks = forecast["date"].n_unique()
+        by_store = stores_table(held)
+        best, worst = by_store.rows[0][0], by_store.rows[-1][0]
+        chosen = in_words(str(run.summary.get("chosen", "-")))
+        return Extras(
+            headlines=(
+                Headline(f"Sales in the next {weeks} weeks", f"{forecast['predicted'].sum():,.0f}"),
+                Headline("Stores", f"{forecast['store'].n_unique():,}"),
+                Headline("Champion", chosen),
+            ),
+            tables=(
+                weeks_table(totals, sold),
+                coming_table(sold, forecast),
+                by_store,
+                candidates_table(run.summary, in_words),
+            ),
+            figures=(
+                Figure(
+                    "forecast",
+                    "Sales and forecast, all stores together",
+                    "Black is what was sold, amber what the hold-out weeks were forecast to sell, blue what is to come. "
+                    "The band held 80 % of the hold-out's weekly totals.",
+                    partial(draw_totals, history, shown, totals, "date"),
+                ),
+                *_store_figures({best: "best", worst: "worst"}, sold, held, forecast),
+            ),
+            metrics={
+                **{f"coverage_{level}": _inside(held, level) for level in (80, 95)},
+                **{f"validation_{name}": value for name, value in run.summary.get("metrics", {}).items()},
+            },
+        )
+
+
+def _horizon(pipeline: Pipeline, options: DatasetOptions) -> int:
+    return int(pipeline.hyperparameters(options)["horizon"])
+
+
+def _inside(held: pl.DataFrame, level: int) -> float:
+    return held.select(pl.col("actual").is_between(f"lo_{level}", f"hi_{level}").mean()).item()
+
+
+def _store_figures(told: Mapping[object, str], *tables: pl.DataFrame) -> list[Figure]:
+    text = "The store that was forecast {}. The bands hold 80 and 95 % of the weeks."
+    drawn = {
+        store: partial(draw_series, *(table.filter(store=store).sort("date") for table in tables)) for store in told
+    }
+    return [
+        Figure(f"store-{n}", f"Store {store}", text.format(told[store]), draw)
+        for n, (store, draw) in enumerate(drawn.items(), 1)
+    ]
+
+
+STORE_SALES = StoreSales()

@@ -1,0 +1,177 @@
+"""`turnover`: days until a retailer's items sell, and the chance to sell within 30 days; a dataset is a retailer."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from optiflow.baselines import fit_baselines
+from optiflow.learners.turnover.model import COLUMNS, contributions
+from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.options import DatasetOptions
+from optiflow.pipelines.finished import FinishedRun, Kept, Learned
+from optiflow.pipelines.roles import Role
+from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.report.extras import Extras
+from optiflow.split import ROW, split_rows
+from optiflow.training import EXPLAINED_ROWS
+from optiflow.turnover import findings
+from optiflow.turnover.dates import WATCHED, date_faults, hold_out_newest, unsold, with_days
+from optiflow.turnover.pricing import price_curves, price_grid
+from optiflow.upload.faults import cell_faults
+
+TEXTS = ("description", "category", "brand")
+TRAINED_ON = (ROW, "created", "sold", "as_of", "price", *TEXTS)
+ROW_COLUMN = ("Int64", "Number of the row in the uploaded file, the header being row 1")
+CHANCE = ("Float64", "Chance of a sale within 30 days of creation, 0 to 1")
+EXPECTED = ("Float64", "Days from creation by which half of such items have sold")
+
+
+class Turnover(Pipeline):
+    """Items with a date of creation and, once sold, of sale. Unsold ones are censored: learned from, never dropped."""
+
+    name = "turnover"
+    description = "Predicts how many days a retailer's items take to sell, and their chance to sell within 30 days."
+    algorithm = "turnover"
+    report = "turnover_report"
+    target = "days"
+    hidden = ("sold",)
+    may_lack_target = True
+    dataset_parameter = "retailer"
+    after_report = ("endpoint",)
+    scoring_reads = ("test", "enriched")
+    default_options = {"split": {"strategy": "time", "test_fraction": 0.05}}  # noqa: RUF012
+    roles = (
+        Role("created", "date", ("item_created_date", "created_date", "created_at", "listed", "listing_date")),
+        Role("sold", "date", ("item_sold_date", "sold_date", "sold_at", "sale_date"), nullable=True),
+        Role("price", "number", ("item_price", "list_price")),
+        Role("description", "text", ("item_description", "title", "text"), required=False, nullable=True),
+        Role("category", "key", ("item_category",), required=False, nullable=True),
+        Role("brand", "key", ("item_brand", "manufacturer"), required=False, nullable=True),
+        Role("as_of", "date", ("export_date", "exported", "snapshot_date"), required=False),
+    )
+    results = {  # noqa: RUF012
+        "predictions": Result(
+            "What the model says of each held-out item, by row number.",
+            {
+                ROW: ROW_COLUMN,
+                "predicted": EXPECTED,
+                "expected_days": EXPECTED,
+                "chance_30_days": CHANCE,
+            },
+        ),
+        "stock": Result(
+            "Every item that was unsold on the day of the export, and what is left for it.",
+            {
+                ROW: ROW_COLUMN,
+                "age_days": ("Float64", "Days from creation to the export"),
+                "expected_days": EXPECTED,
+                "chance_30_days": CHANCE,
+                "remaining_days": ("Float64", "Days from the export in which half of such unsold items sell"),
+                **{
+                    f"next_{n}_days": ("Float64", f"Chance of a sale within {n} days of the export")
+                    for n in (30, 60, 90)
+                },
+            },
+        ),
+        "price_curve": Result(
+            "Price times chance of a sale within 30 days over a grid of prices, for the newest items of each category.",
+            {
+                "group": ("String", "The category"),
+                "usual_price": ("Float64", "Median price of the category"),
+                "price": ("Float64", "A price of the grid"),
+                "chance": ("Float64", "Mean chance of a sale within 30 days at this price, 0 to 1"),
+                "takings": ("Float64", "Price x chance, per item"),
+            },
+        ),
+    }
+
+    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """Prices that are none, and dates in an order that cannot be."""
+        free, dates = rows["price"] <= 0, date_faults(rows, datetime.now(UTC).date())
+        return pl.concat([dates, cell_faults(rows, "price", free, "is not above 0")]) if free.any() else dates
+
+    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """With the day of the export, the days until sale, and every column of text, if only of nulls."""
+        absent = [pl.lit(None, pl.String).alias(name) for name in TEXTS if name not in rows.columns]
+        return with_days(rows.with_columns(absent))
+
+    def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
+        """Empty cells by column, unsold items, and items too young to be judged."""
+        nulls = {f"no_{name}": rows[name].null_count() for name in TEXTS}
+        young = rows.select((WATCHED < HORIZON).sum()).item()
+        return {**nulls, "unsold_items": rows["sold"].null_count(), "items_of_the_last_30_days": young}
+
+    def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """By time, the newest items whose 30 days are over, and the younger ones with them; or drawn."""
+        if options.split.strategy == "random":
+            return split_rows(rows, "created", options.split)
+        return hold_out_newest(rows, options.split.test_fraction)
+
+    def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
+        """As many items watch the training as test it, chosen in the same way."""
+        fraction = options.split.test_fraction / (1 - options.split.test_fraction)
+        split = options.split.model_copy(update={"test_fraction": min(fraction, 0.5)})
+        fitted, watched = self.split(train, options.model_copy(update={"split": split}))
+        return TrainingInputs({"train": fitted.select(TRAINED_ON), "validation": watched.select(TRAINED_ON)})
+
+    def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
+        """The held-out items as new ones, the stock at its age, and items at other prices than their own."""
+        asked = {
+            "predictions": tables["test"].select(ROW, *COLUMNS),
+            "stock": unsold(tables["enriched"]).select(ROW, "age_days", *COLUMNS),
+            "price_curve": price_grid(tables["enriched"]),
+        }
+        return ScoringInputs(asked, shown={"rows_to_score": {name: rows.height for name, rows in asked.items()}})
+
+    def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
+        """The job's table; its grid of prices as one row a category and price."""
+        scored = super().read_result(name, outputs, rows)
+        if name == "price_curve":
+            return price_curves(scored)
+        return scored.with_columns(predicted="expected_days") if name == "predictions" else scored
+
+    def learned(self, run: FinishedRun) -> Learned:
+        """With the categories and brands of the held-out items that the training items lack."""
+        new = {
+            name: run.test[name].drop_nulls().is_in(run.train[name].drop_nulls().unique().implode())
+            for name in TEXTS[1:]
+        }
+        unseen = {name: run.test[name].drop_nulls().filter(~known).n_unique() for name, known in new.items()}
+        return Learned(run.summary["features"], unseen_categories=unseen, notes=run.summary["notes"])
+
+    def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
+        """Mean days, of all items and by category or brand."""
+        by_date = "created" if run.options.split.strategy == "time" else None
+        fitted = fit_baselines(run.train, "days", ["category", "brand"], date_column=by_date)
+        return {baseline.name: baseline.predict(run.held_out) for baseline in fitted}
+
+    def contributions(self, run: FinishedRun) -> Mapping[str, float]:
+        """Mean |SHAP| of the trees for the days, in days."""
+        rows = run.test.sample(min(run.test.height, EXPLAINED_ROWS), seed=0)
+        return contributions(run.model, rows.select(COLUMNS).to_arrow())
+
+    def extras(self, run: FinishedRun) -> Extras:
+        """How good the chances are, what of the stock turns over, and the best price by category."""
+        threshold = run.summary["threshold"]
+        quick = (pl.col("actual") <= HORIZON).fill_null(False)
+        judged = run.held_out.filter(WATCHED >= HORIZON).select("chance_30_days", quick=quick)
+        metrics = findings.chance_metrics(judged, threshold)
+        prices = pl.concat([run.train.select(ROW, "price"), run.test.select(ROW, "price")])
+        stock = run.results["stock"].join(prices, on=ROW, how="left", maintain_order="left")
+        shares, curves = findings.stock_shares(stock), run.results["price_curve"]
+        tables = []
+        if metrics:
+            tables += [findings.chance_table(metrics, threshold, judged.height), findings.calibration_table(judged)]
+        if shares:
+            tables.append(findings.stock_table(stock))
+        return Extras(
+            headlines=findings.headlines(metrics, shares),
+            tables=(*tables, findings.price_table(curves)),
+            figures=(findings.price_figure(curves),),
+            metrics={**metrics, **shares},
+        )
+
+
+TURNOVER = Turnover()

@@ -1,0 +1,58 @@
+"""What only one pipeline's report shows beside what all show: tables, figures, and numbers at the top.
+
+What belongs here: plain data. What does not: how a table or a figure is laid out on a page.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Cell = str | float | int | None
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table for people: a title, one or two sentences on what it says, a header and rows of cells.
+
+    Whole numbers are shown with thousands separators, other numbers to four significant digits, None as a dash. Years
+    and ids are words.
+    """
+
+    title: str
+    text: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing: `name` (a slug, unique in the report), a title, a sentence on how to read it, and who draws it."""
+
+    name: str
+    title: str
+    text: str
+    draw: "Callable[[Axes], None]"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A number for the top of the page, ready to read: `label` 'Flagged movements', `value` '152 (1.5 %)'."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Everything that a pipeline adds. `verdict` replaces the report's own sentence where there are no actuals."""
+
+    headlines: tuple[Headline, ...] = ()
+    tables: tuple[ReportTable, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    metrics: dict[str, float | None] | None = None
+    """Further figures for programs (JSON, Dagster metadata, the catalog), such as `f1`."""
+    verdict: str | None = None
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,49 @@
+"""Rows that come twice for the same series and day, and values that no sale can have."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from optiflow.upload.faults import ROW, SCHEMA, cell_faults, no_faults
+
+
+def repeated_rows(rows: pl.DataFrame, keys: Sequence[str], what: str) -> pl.DataFrame:
+    """A fault (`optiflow.upload.faults.SCHEMA`) for every row of a group with equal `keys`, the first included.
+
+    Which of them is right cannot be known, so none is kept.
+
+    Args:
+        rows: Table with `row` and `keys`.
+        keys: Columns that make a row unique.
+        what: What must be unique, in words: `item-day`.
+    """
+    repeated = rows.select(ROW, *keys).with_columns(size=pl.len().over(keys), first=pl.col(ROW).min().over(keys))
+    value = pl.concat_str([pl.col(key).cast(pl.String) for key in keys], separator=", ")
+    return (
+        repeated.filter(pl.col("size") > 1)
+        .select(
+            pl.col(ROW).cast(pl.Int64),
+            column=pl.lit(None, pl.String),
+            reason=pl.format(
+                f"the same {what} {{}} times, first in row {{}}; the option `duplicates: sum` adds them up",
+                "size",
+                "first",
+            ),
+            value=value,
+        )
+        .select(*SCHEMA)
+    )
+
+
+def negative_values(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """A fault for every row whose value is below 0."""
+    reason = f"{column} below 0: take returns out, or net them within the period"
+    below = rows[column] < 0
+    return cell_faults(rows, column, below, reason) if below.any() else no_faults()
+
+
+def summed(rows: pl.DataFrame, keys: Sequence[str], value: str) -> pl.DataFrame:
+    """One row for each group with equal `keys`: its values added up, the other columns those of its first row."""
+    others = [name for name in rows.columns if name not in (*keys, value)]
+    merged = rows.sort(ROW).group_by(keys, maintain_order=True)
+    return merged.agg(pl.col(value).sum(), pl.col(others).first()).select(rows.columns).sort(ROW)

@@ -1,0 +1,86 @@
+"""Tables of a report on forecasts: who competed, how good each store's are, what will move."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+
+from optiflow.report.extras import ReportTable
+
+SHOWN_ROWS = 15
+
+
+def candidates_table(summary: Mapping[str, Any]) -> ReportTable:
+    """The learner's candidates on its validation days; `summary` has `candidates` and `window`."""
+    first, last = summary.get("window", ("", ""))
+    rows = tuple(
+        (entry["name"], entry["wape"], entry["smape"], entry["bias"], "champion" if entry["champion"] else "")
+        for entry in summary.get("candidates", ())
+    )
+    text = (
+        f"Each forecast the days from {first} to {last} from the days before. WAPE is all misses together as a share of all "
+        "sales, SMAPE runs from 0 to 200. The champion made the forecast; the hold-out days took no part in the choice."
+    )
+    return ReportTable("Candidates", text, ("Method", "WAPE", "SMAPE", "Bias", ""), rows)
+
+
+def accuracy_table(held: pl.DataFrame, key: str, what: str) -> ReportTable:
+    """How far off the hold-out was by `key`: the largest first.
+
+    Args:
+        held: `key`, `actual`, `predicted`, `lo_80`, `hi_80`.
+        key: The column to group by.
+        what: What it is, in words, for the title.
+    """
+    miss = (pl.col("predicted") - pl.col("actual")).abs().sum()
+    rows = (
+        held.group_by(key)
+        .agg(
+            pl.col("actual", "predicted").sum(),
+            wape=pl.when(pl.col("actual").sum() > 0).then(100 * miss / pl.col("actual").sum()).round(1),
+            within=(100 * pl.col("actual").is_between("lo_80", "hi_80").mean()).round(1),
+        )
+        .sort(pl.col("actual"), key, descending=[True, False])
+        .with_columns(pl.col("actual", "predicted").round(0).cast(pl.Int64))
+    )
+    left = rows.height - SHOWN_ROWS
+    text = "The hold-out days" + (f", the {SHOWN_ROWS} largest; {left} more are not shown." if left > 0 else ".")
+    header = (what, "Sold", "Predicted", "Miss, % of sold", "Days within the 80 % range, %")
+    return ReportTable(f"Accuracy per {what.lower()}", text, header, tuple(rows.head(SHOWN_ROWS).iter_rows()))
+
+
+def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str, days: int) -> ReportTable:
+    """What will sell most in the next `days` days, beside the days before and the same days a year ago.
+
+    Args:
+        sold: All history: `key`, `date` (Date), `sales`.
+        forecast: `key`, `date`, `predicted`.
+        key: The column to group by.
+        what: What it is, in words, for the title.
+        days: Length of the periods compared.
+    """
+    last = sold["date"].max()
+    period = timedelta(days=days)
+
+    def total(rows: pl.DataFrame, after: Any, value: str, name: str) -> pl.DataFrame:
+        span = rows.filter((pl.col("date") > after) & (pl.col("date") <= after + period))
+        return span.group_by(key).agg(pl.col(value).sum().alias(name))
+
+    made = total(forecast, last, "predicted", "coming")
+    made = made.join(total(sold, last - period, "sales", "before"), on=key, how="left")  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    made = made.join(total(sold, last - timedelta(364), "sales", "year_ago"), on=key, how="left")  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    change = pl.when(pl.col("before") > 0).then(100 * (pl.col("coming") / pl.col("before") - 1)).round(1)
+    made = made.with_columns(change=change).sort(pl.col("coming"), key, descending=[True, False])
+    units = ("coming", "before", "year_ago")
+    rows = made.with_columns(pl.col(units).round(0).cast(pl.Int64)).select(key, *units, "change").head(SHOWN_ROWS)
+    text = f"Units in the next {days} days, all stores together, beside the {days} days before and the same days a year ago."
+    header = (what, "Forecast", f"Last {days} days", "A year ago", "Change, %")
+    return ReportTable(f"Next {days} days: what will sell most", text, header, tuple(rows.iter_rows()))
+
+
+def kinds_table(kinds: Sequence[Mapping[str, Any]]) -> ReportTable:
+    """How many series are of which kind; each entry has `kind`, `series` and `meaning`."""
+    rows = tuple((entry["kind"], entry["series"], entry["meaning"]) for entry in kinds)
+    text = "What each item in each store sells like, and so how it is forecast."
+    return ReportTable("Kinds of series", text, ("Kind", "Series", "Which means"), rows)

@@ -1,0 +1,38 @@
+"""Weeks of weekly rows: which week a row is of, and what there is and is not."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+STALE_WEEKS = 4
+
+
+def with_weeks(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with whole days in `date`, and `week`, the first day of each one's week counted from the first date."""
+    rows = rows.with_columns(pl.col("date").cast(pl.Date))
+    first = rows["date"].min()
+    days = (pl.col("date") - pl.lit(first)).dt.total_days()
+    return rows.with_columns(week=pl.lit(first) + pl.duration(days=days // 7 * 7))
+
+
+def count_weeks(rows: pl.DataFrame, key: str, value: str, short: int) -> Mapping[str, int]:
+    """Series, their gaps, and which are new or have stopped.
+
+    Args:
+        rows: `date`, `key` and `value`.
+        key: What tells the series apart.
+        value: What is sold.
+        short: A history of fewer weeks is short.
+    """
+    weekly = with_weeks(rows)
+    series = weekly.group_by(key).agg(weeks=pl.len(), first=pl.col("week").min(), last=pl.col("week").max())
+    span = (pl.col("last") - pl.col("first")).dt.total_days() // 7 + 1
+    stale = pl.col("last") <= pl.lit(series["last"].max()) - pl.duration(weeks=STALE_WEEKS)
+    return {
+        f"{key}s": series.height,
+        "weeks": weekly["week"].n_unique(),
+        f"missing_{key}_weeks": int(series.select((span - pl.col("weeks")).sum()).item()),
+        "zero_sales_rows": int((rows[value] == 0).sum()),
+        f"{key}s_with_short_history": series.filter(span < short).height,
+        f"{key}s_without_row_in_4_weeks": series.filter(stale).height,
+    }

@@ -1,0 +1,72 @@
+"""The price at which price x chance of a sale within 30 days is highest, per category, found on a grid.
+
+What belongs here: the grid, and reading the scored grid. What does not: scoring it (`optiflow.learners.turnover`). The
+curve says how items sold that had such a price; it is no experiment, and a price that is changed may act otherwise.
+"""
+
+import polars as pl
+
+CATEGORIES, ITEMS, PRICES = 6, 30, 25
+"""The most frequent categories, the newest items of each that the chance is averaged over, and the prices tried."""
+
+LOWEST, HIGHEST = 0.05, 0.95
+"""Quantiles of a category's prices between which prices are tried: beyond, there is hardly an item to learn from."""
+
+NO_CATEGORY = "(no category)"
+CURVE = ("group", "usual_price", "price", "chance", "takings")
+
+
+def price_grid(rows: pl.DataFrame) -> pl.DataFrame:
+    """Items to score: the newest ones of each category at every price of the category's grid, as if put on sale now.
+
+    Args:
+        rows: `price`, `description`, `category`, `brand`, `created`, `as_of`.
+
+    Returns:
+        The features of each item with its price replaced, and `group`, `usual_price` (the category's median), `at_price`.
+    """
+    named = rows.with_columns(group=pl.col("category").fill_null(NO_CATEGORY))
+    groups = named.group_by("group").agg(
+        items=pl.len(),
+        usual_price=pl.col("price").median(),
+        low=pl.col("price").quantile(LOWEST),
+        high=pl.col("price").quantile(HIGHEST),
+    )
+    groups = groups.sort(["items", "group"], descending=[True, False]).head(CATEGORIES)
+    step = pl.DataFrame({"step": [number / (PRICES - 1) for number in range(PRICES)]})
+    prices = groups.join(step, how="cross").with_columns(
+        at_price=(pl.col("low").log() + pl.col("step") * (pl.col("high") / pl.col("low")).log()).exp()
+    )
+    newest = named.sort("created", maintain_order=True).group_by("group", maintain_order=True).tail(ITEMS)
+    grid = newest.select("group", "description", "category", "brand", created=pl.col("as_of").max()).join(
+        prices.select("group", "usual_price", "at_price"), on="group", maintain_order="left"
+    )
+    return grid.with_columns(price="at_price")
+
+
+def price_curves(scored: pl.DataFrame) -> pl.DataFrame:
+    """One row per category and price: the mean `chance` of its items, and `takings`, price x chance, per item.
+
+    Args:
+        scored: `group`, `usual_price`, `at_price`, `chance_30_days`.
+    """
+    mean = scored.group_by("group", "usual_price", "at_price", maintain_order=True).agg(
+        chance=pl.col("chance_30_days").mean()
+    )
+    curves = mean.rename({"at_price": "price"}).with_columns(takings=pl.col("price") * pl.col("chance"))
+    return curves.sort("group", "price").select(CURVE)
+
+
+def best_prices(curves: pl.DataFrame) -> pl.DataFrame:
+    """The row of `price_curves` with the highest takings per category (the lower price of equal ones).
+
+    Adds `usual_takings`, those at the grid's price next to the usual one, and `at_edge`: the best price is the lowest or
+    highest that was tried, so that a better one may lie beyond.
+    """
+    away = (pl.col("price") / pl.col("usual_price")).log().abs()
+    usual = curves.group_by("group").agg(usual_takings=pl.col("takings").sort_by(away).first())
+    ends = curves.group_by("group").agg(low=pl.col("price").min(), high=pl.col("price").max())
+    ranked = curves.sort(["group", "takings", "price"], descending=[False, True, False])
+    best = ranked.group_by("group", maintain_order=True).first().join(usual, on="group").join(ends, on="group")
+    edge = (pl.col("price") == pl.col("low")) | (pl.col("price") == pl.col("high"))
+    return best.with_columns(at_edge=edge).drop("low", "high").sort("group")

@@ -1,0 +1,174 @@
+"""Endpoints on this machine: which model answers when, and that none ever answers for another retailer."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from turnover_models import ITEM, REQUEST, answer_of, trained_model
+
+from optiflow.errors import UserError
+from resources.adapters import Adapters
+from resources.endpoints.contract import (
+    KEPT_MODELS,
+    Endpoints,
+    EndpointStatus,
+    ServedModel,
+    endpoint_name,
+    served_after,
+)
+from resources.settings import load_settings
+from resources.storage import FileStorage, Storage
+
+
+class Shop:
+    """Two retailers' models, trained once for the module, and a storage that each test gets a copy of."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.first = trained_model(storage, "outlet", "turnover-outlet-training-1")
+        self.second = trained_model(storage, "outlet", "turnover-outlet-training-2", seed=12)
+        self.third = trained_model(storage, "outlet", "turnover-outlet-training-3", seed=13)
+        self.slow = trained_model(storage, "slow-shop", "turnover-slow-shop-training-1", pace=4)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Path]:
+    home = tmp_path_factory.mktemp("shop")
+    return Shop(FileStorage(uri=(home / ".optiflow").as_uri())), home
+
+
+@pytest.fixture
+def shop(project: tuple[Shop, Path]) -> Shop:
+    return project[0]
+
+
+@pytest.fixture
+def endpoints(project: tuple[Shop, Path]) -> Endpoints:
+    """Endpoints over the models, none of them made yet."""
+    made = Adapters.of(load_settings(home=project[1])).endpoints
+    for retailer in ("outlet", "slow-shop"):
+        made.delete(retailer)
+    return made
+
+
+def test_a_model_is_served_updated_and_rolled_back(endpoints: Endpoints, shop: Shop) -> None:
+    assert endpoints.describe("outlet") is None
+    state = endpoints.deploy(shop.first)
+    assert (state.name, state.status) == ("turnover-outlet", EndpointStatus.IN_SERVICE)
+    assert (state.model, state.previous_model) == (shop.first.name, None)
+    answer = endpoints.invoke("outlet", REQUEST)
+
+    state = endpoints.deploy(shop.second)
+    assert (state.model, state.previous_model) == (shop.second.name, shop.first.name)
+    assert endpoints.invoke("outlet", REQUEST) != answer
+
+    state = endpoints.roll_back("outlet")
+    assert (state.model, state.previous_model, state.withdrawn_model) == (shop.first.name, None, shop.second.name)
+    assert endpoints.invoke("outlet", REQUEST) == answer
+    assert endpoints.wait("outlet") == state == endpoints.describe("outlet")
+    with pytest.raises(UserError, match="no model was served before it"):
+        endpoints.roll_back("outlet")
+
+
+def test_the_same_model_again_changes_nothing(endpoints: Endpoints, shop: Shop, project: tuple[Shop, Path]) -> None:
+    endpoints.deploy(shop.first)
+    before = endpoints.deploy(shop.second)
+    file = project[1] / ".optiflow/lake/turnover/endpoint/outlet/state.json"
+    written = file.stat()
+    assert endpoints.deploy(shop.second) == before
+    assert file.stat().st_ino == written.st_ino
+    assert file.stat().st_mtime_ns == written.st_mtime_ns
+
+
+def test_a_deleted_endpoint_answers_nobody_until_it_is_made_again(endpoints: Endpoints, shop: Shop) -> None:
+    endpoints.deploy(shop.first)
+    endpoints.deploy(shop.second)
+    assert endpoints.delete("outlet")
+    assert endpoints.describe("outlet") is None
+    assert not endpoints.delete("outlet")
+    for act in (lambda: endpoints.invoke("outlet", REQUEST), lambda: endpoints.roll_back("outlet")):
+        with pytest.raises(UserError, match="There is no endpoint of 'outlet': run `optiflow run turnover outlet`"):
+            act()
+    assert endpoints.deploy(shop.second).previous_model is None
+
+
+def test_interleaved_retailers_are_answered_by_their_own_models(endpoints: Endpoints, shop: Shop) -> None:
+    endpoints.deploy(shop.first)
+    endpoints.deploy(shop.slow)
+    for turn in range(6):
+        quick_said, quick = answer_of(endpoints.invoke("outlet", REQUEST))
+        slow_said, slow = answer_of(endpoints.invoke("slow-shop", REQUEST))
+        assert (quick_said, slow_said) == ("outlet", "slow-shop")
+        assert all(theirs > 2 * ours for ours, theirs in zip(quick, slow, strict=True))
+        if turn == 2:
+            endpoints.deploy(shop.second)
+        if turn == 4:
+            endpoints.roll_back("outlet")
+
+
+def test_no_model_is_deployed_for_another_retailer(endpoints: Endpoints, shop: Shop) -> None:
+    endpoints.deploy(shop.first)
+    borrowed = replace(shop.slow, retailer="outlet")
+    with pytest.raises(UserError, match="is not deployed for 'outlet': this is the model of retailer 'slow-shop'"):
+        endpoints.deploy(borrowed)
+    state = endpoints.describe("outlet")
+    assert state is not None
+    assert state.model == shop.first.name
+    assert answer_of(endpoints.invoke("outlet", REQUEST))[0] == "outlet"
+
+
+def test_a_state_that_names_another_retailers_model_is_not_answered_from(
+    endpoints: Endpoints, shop: Shop, project: tuple[Shop, Path]
+) -> None:
+    endpoints.deploy(shop.first)
+    file = project[1] / ".optiflow/lake/turnover/endpoint/outlet/state.json"
+    file.write_text(file.read_text().replace(shop.first.key, shop.slow.key))
+    with pytest.raises(UserError, match="model of retailer 'slow-shop', not of 'outlet'"):
+        endpoints.invoke("outlet", REQUEST)
+
+
+def test_a_request_for_another_retailer_is_refused(endpoints: Endpoints, shop: Shop) -> None:
+    endpoints.deploy(shop.first)
+    with pytest.raises(UserError, match="model of retailer 'outlet', not of 'slow-shop'"):
+        endpoints.invoke("outlet", json.dumps({"instances": [ITEM], "retailer": "slow-shop"}).encode())
+
+
+def test_a_wrong_request_is_told_with_its_place(endpoints: Endpoints, shop: Shop) -> None:
+    endpoints.deploy(shop.first)
+    with pytest.raises(UserError, match="instance 1, field 'price' is -3"):
+        endpoints.invoke("outlet", json.dumps({"instances": [ITEM, {**ITEM, "price": -3}]}).encode())
+
+
+def test_a_model_that_is_not_there_leaves_the_old_one(endpoints: Endpoints, shop: Shop) -> None:
+    endpoints.deploy(shop.first)
+    with pytest.raises(UserError, match=r"There is no model at file://.*: materialize turnover/model for 'outlet'"):
+        endpoints.deploy(ServedModel("turnover-outlet-training-9", "outlet", "lake/none.tar.gz"))
+    assert answer_of(endpoints.invoke("outlet", REQUEST))[0] == "outlet"
+
+
+@pytest.mark.parametrize("retailer", ["../outlet", "Outlet", ""])
+def test_only_a_dataset_id_names_an_endpoint(endpoints: Endpoints, retailer: str) -> None:
+    with pytest.raises(UserError, match="is not a dataset id"):
+        endpoints.describe(retailer)
+
+
+def test_a_model_that_comes_back_follows_on_the_one_that_was_served(endpoints: Endpoints, shop: Shop) -> None:
+    for model in (shop.first, shop.second, shop.third, shop.first):
+        state = endpoints.deploy(model)
+    assert (state.model, state.previous_model) == (shop.first.name, shop.third.name)
+    assert endpoints.roll_back("outlet").previous_model == shop.second.name
+
+
+def test_what_a_failed_change_has_left_is_not_gone_back_to() -> None:
+    assert served_after(["a", "b", "failed"], "b", "c") == ["a", "b", "c"]
+    assert served_after([], None, "a") == ["a"]
+    assert served_after(["a"], "newer", "c") == ["a", "newer", "c"]
+    assert len(served_after(list("abcdef"), "f", "g")) == KEPT_MODELS
+
+
+def test_names_of_endpoints_are_cut_without_becoming_equal() -> None:
+    long = ["x" * 60 + end for end in "ab"]
+    names = [endpoint_name(retailer) for retailer in long]
+    assert endpoint_name("outlet") == "turnover-outlet"
+    assert len(set(names)) == 2
+    assert all(len(name) <= 63 and name.startswith("turnover-x") for name in names)

@@ -1,0 +1,245 @@
+"""The pipeline `item_demand`: what it refuses, merges, counts and holds out, and what its report shows."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from optiflow.artifact import SUMMARY_FILE
+from optiflow.errors import UserError
+from optiflow.learners import item_demand as learner
+from optiflow.learners.hyperparameters import parse_hyperparameters
+from optiflow.options import DatasetOptions
+from optiflow.pipelines.finished import FinishedRun
+from optiflow.pipelines.item_demand import COLUMNS, ITEM_DEMAND
+from optiflow.samples.item_demand import SAMPLE_OPTIONS, item_demand
+from optiflow.series.holdout import last_days
+from optiflow.series.naive import lately, year_before
+from optiflow.series.repeats import repeated_rows, summed
+from optiflow.series.totals import forecast_totals
+from optiflow.upload import read_upload
+
+OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)
+
+
+def rows(*cells: tuple[int, str, str, float]) -> pl.DataFrame:
+    """Rows of (day of January 2020, store, item, sales), numbered as in a file."""
+    frame = pl.DataFrame(cells, schema=["day", "store", "item", "sales"], orient="row")
+    day = pl.date(2020, 1, 1) + pl.duration(days=pl.col("day") - 1)
+    return frame.with_row_index("row", 2).select(
+        pl.col("row").cast(pl.Int64), date=day, store="store", item="item", sales=pl.col("sales").cast(pl.Float64)
+    )
+
+
+def upload(path: Path, text: str, **options: object):
+    path.write_text(text)
+    return read_upload(path, path.name, DatasetOptions.model_validate(options), ITEM_DEMAND)
+
+
+def file_of(days: int, *more: str, header: str = "Date,Store,SKU,Units Sold") -> str:
+    lines = [f"{date(2020, 1, 13) + timedelta(n):%Y-%m-%d},1,{item},{n % 7 + 3}" for n in range(days) for item in "ab"]
+    return "\n".join([header, *lines, *more]) + "\n"
+
+
+def test_columns_are_found_by_their_usual_names_and_stores_are_words(tmp_path):
+    read = upload(tmp_path / "demand.csv", file_of(20))
+    assert read.accepted.columns == ["row", *COLUMNS]
+    assert dict(zip(COLUMNS, read.accepted.dtypes[1:], strict=True)) == {
+        "date": pl.Date,
+        "store": pl.String,
+        "item": pl.String,
+        "sales": pl.Float64,
+    }
+    assert (read.target, read.date_column) == ("sales", "date")
+
+
+def test_another_name_is_given_by_the_option_columns(tmp_path):
+    text = file_of(20, header="Date,Store,SKU,Revenue")
+    with pytest.raises(UserError, match=r"no column for sales"):
+        upload(tmp_path / "demand.csv", text)
+    assert upload(tmp_path / "demand.csv", text, columns={"sales": "Revenue"}).accepted["sales"].sum() > 0
+
+
+def test_every_row_of_an_item_day_that_comes_twice_is_listed(tmp_path):
+    read = upload(tmp_path / "demand.csv", file_of(40, "2020-01-14,1,a,9", "2020-01-14,2,a,9"))
+    assert read.rejected["row"].to_list() == [4, 82]
+    assert read.rejected["reason"].unique().to_list() == [
+        "the same item-day 2 times, first in row 4; the option `duplicates: sum` adds them up"
+    ]
+    assert read.rejected["value"].unique().to_list() == ["2020-01-14, 1, a"]
+
+
+def test_item_days_that_come_twice_are_added_up_if_the_options_say_so(tmp_path):
+    read = upload(tmp_path / "demand.csv", file_of(40, "2020-01-14,1,a,9"), duplicates="sum")
+    assert read.rejected.is_empty()
+    assert read.merged == 1
+    assert read.accepted.filter(pl.col("row") == 4)["sales"].to_list() == [13.0]
+
+
+def test_sales_below_zero_are_rejected_with_their_row(tmp_path):
+    read = upload(tmp_path / "demand.csv", file_of(40, "2020-03-20,1,a,-2"))
+    assert read.rejected.select("row", "column", "value").row(0) == (82, "sales", "-2.0")
+    assert "below 0" in read.rejected["reason"][0]
+
+
+def test_an_upload_is_counted_by_what_a_forecast_depends_on():
+    day = [(day, "A", "x", 2.0) for day in range(1, 101) if day != 50]
+    late = [(day, "A", "y", 1.0) for day in range(90, 101)]
+    closed = [(day, "B", "x", 1.0 if day < 60 else 0.0) for day in range(1, 101)]
+    assert ITEM_DEMAND.counts(rows(*day, *late, *closed), OPTIONS) == {
+        "series": 3,
+        "stores": 2,
+        "items": 2,
+        "days": 100,
+        "missing_item_days": 1,
+        "zero_sales_rows": 41,
+        "series_new_in_4_weeks": 1,
+        "series_without_sale_in_4_weeks": 1,
+        "stores_without_sale_in_4_weeks": 1,
+    }
+
+
+def test_the_horizon_is_an_option_and_reaches_the_learner():
+    assert ITEM_DEMAND.hyperparameters(OPTIONS)["horizon"] == "28"
+    assert ITEM_DEMAND.hyperparameters(DatasetOptions())["horizon"] == "90"
+    with pytest.raises(UserError, match="horizon"):
+        ITEM_DEMAND.hyperparameters(DatasetOptions(horizon=500))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(4, 300), st.integers(1, 200))
+def test_the_hold_out_is_the_last_days_and_at_most_a_quarter(span, days):
+    table = rows(*((day, "A", item, 1.0) for day in range(1, span + 1) for item in "xy"))
+    train, test = last_days(table, "date", days)
+    assert test.height == 2 * min(days, span // 4)
+    assert pl.concat([train, test])["row"].sort().to_list() == table["row"].to_list()
+    assert train["date"].max() < test["date"].min()
+
+
+def test_a_file_of_three_days_cannot_be_split():
+    with pytest.raises(UserError, match="3 days"):
+        last_days(rows((1, "A", "x", 1.0), (3, "A", "x", 1.0)), "date", 5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.sampled_from("AB"), st.sampled_from("xy"), st.integers(0, 9)), min_size=1)
+)
+def test_rows_are_either_alone_or_faults_and_sums_keep_the_total(cells):
+    table = rows(*cells)
+    faults = repeated_rows(table, COLUMNS[:3], "item-day")
+    alone = table.filter(pl.len().over(COLUMNS[:3]) == 1)
+    assert sorted([*faults["row"], *alone["row"]]) == table["row"].to_list()
+    merged = summed(table, COLUMNS[:3], "sales")
+    assert merged["sales"].sum() == table["sales"].sum()
+    assert merged.height == table.select(COLUMNS[:3]).n_unique()
+    assert merged.columns == table.columns
+
+
+def test_naive_forecasts_fall_back_from_the_year_to_the_weekday_to_the_series_to_all():
+    history = rows(*((day, "A", "x", float(day)) for day in range(1, 401)), (400, "A", "y", 5.0))
+    asked = rows((401, "A", "x", 0.0), (401, "A", "y", 0.0), (401, "B", "z", 0.0))
+    made = year_before(history, asked, ("store", "item"), "date", "sales").to_list()
+    assert made[:2] == [37.0, 5.0]
+    assert made[2] == pytest.approx(history["sales"].mean())
+    weekday = lately(history, asked, ("store", "item"), "date", "sales")[0]
+    assert weekday == sum(range(345, 401, 7)) / 8  # eight of the same weekday
+
+
+def test_the_band_of_totals_is_what_held_on_the_hold_out():
+    held = pl.DataFrame({"date": range(11), "actual": [90.0 + 2 * n for n in range(11)], "predicted": [100.0] * 11})
+    totals = forecast_totals(held, pl.DataFrame({"date": [20, 20], "predicted": [30.0, 20.0]}), "date")
+    assert totals.row(0) == (20, 50.0, pytest.approx(46.0), pytest.approx(54.0))
+
+
+@dataclass
+class Finished:
+    run: FinishedRun
+    rows: pl.DataFrame
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The sample, from its file to the results, as the chain would have them."""
+    folder = tmp_path_factory.mktemp("run")
+    path = folder / "sample.csv"
+    item_demand().write_csv(path)
+    table = read_upload(path, path.name, OPTIONS, ITEM_DEMAND).accepted
+    train, test = ITEM_DEMAND.split(table, OPTIONS)
+    tables = {"train": train, "test": test.drop("sales"), "actuals": test.select("row", actual="sales")}
+    channels = {name: frame.to_arrow() for name, frame in ITEM_DEMAND.training(train, OPTIONS).channels.items()}
+    parameters = parse_hyperparameters(learner.PARAMETERS, ITEM_DEMAND.hyperparameters(OPTIONS))
+    summary = learner.train(channels, {**parameters, "nthread": 1}, folder, lambda line: None)
+    (folder / SUMMARY_FILE).write_text(json.dumps(summary))
+    results = {}
+    for name, asked in ITEM_DEMAND.scoring(tables, OPTIONS, str).tables.items():
+        pl.DataFrame(learner.score(folder, asked.to_arrow())).write_parquet(folder / f"{name}.parquet.out")
+        results[name] = ITEM_DEMAND.read_result(name, folder, None)
+    return Finished(FinishedRun(options=OPTIONS, **tables, results=results, model=folder, kept=str), table)
+
+
+def test_the_hold_out_is_forecast_without_its_sales_and_closer_than_naively(finished):
+    held = finished.run.held_out
+    assert held["row"].sort().to_list() == finished.run.test["row"].sort().to_list()
+    miss = (held["predicted"] - held["actual"]).abs().mean()
+    naive = [(values - held["actual"]).abs().mean() for values in ITEM_DEMAND.baselines(finished.run).values()]
+    assert len(naive) == 2
+    assert miss < 0.9 * min(naive)
+
+
+def test_the_forecast_has_the_next_days_of_every_item_in_every_store(finished):
+    forecast, last = finished.run.results["forecast"], finished.rows["date"].max()
+    assert forecast.height == 28 * finished.rows.select("store", "item").n_unique()
+    assert (forecast["date"].min(), forecast["date"].max()) == (last + timedelta(1), last + timedelta(28))
+    assert forecast.columns == list(ITEM_DEMAND.results["forecast"].columns)
+    assert forecast.filter(pl.col("store") == "Hillside")["method"].unique().to_list() == ["closed: 0"]
+    new = forecast.filter((pl.col("item") == "Oat cookie") & (pl.col("store") != "Hillside"))
+    assert new["method"].unique().to_list() == ["short history"]
+    assert new["predicted"].sum() > 0
+
+
+def test_payday_which_no_factor_tells_is_learned_by_lightgbm(finished):
+    assert finished.run.summary["chosen"] == "LightGBM"
+    sweet = finished.run.results["forecast"].filter(
+        (pl.col("item") == "Butter croissant") & (pl.col("store") != "Hillside")
+    )
+    first, later = (
+        sweet.filter(days)["predicted"].mean() for days in (pl.col("date").dt.day() <= 3, pl.col("date").dt.day() > 3)
+    )
+    assert first > 1.15 * later
+
+
+def test_the_report_says_who_competed_how_good_each_store_is_and_what_will_move(finished):
+    extras = ITEM_DEMAND.extras(finished.run)
+    movers, stores, candidates, kinds = extras.tables
+    assert movers.rows[0][0] == "Butter croissant"
+    assert movers.rows[0][1] == pytest.approx(
+        finished.run.results["forecast"].filter(pl.col("item") == "Butter croissant")["predicted"].sum(), abs=1
+    )
+    assert [row[0] for row in stores.rows] == ["Station", "Harbour", "Market"]
+    assert [row[-1] for row in candidates.rows].count("champion") == 1
+    assert {row[0]: row[1] for row in kinds.rows}["closed"] == 7
+    assert all(len(row) == len(table.header) for table in extras.tables for row in table.rows)
+    assert extras.metrics is not None
+    assert 0.7 < extras.metrics["coverage_80"] < extras.metrics["coverage_95"] <= 1
+
+
+def test_the_figure_shows_history_hold_out_and_forecast(finished):
+    axes = Figure().subplots()
+    ITEM_DEMAND.extras(finished.run).figures[0].draw(axes)
+    assert axes.get_legend_handles_labels()[1] == ["sold", "hold-out, predicted", "forecast, 80 % band"]
+    assert [len(line.get_xdata()) for line in axes.get_lines()] == [84, 28, 28]
+
+
+def test_equal_seeds_give_equal_samples_and_others_do_not():
+    assert item_demand(60).equals(item_demand(60))
+    assert not item_demand(60).equals(item_demand(60, seed=4))

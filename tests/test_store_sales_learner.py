@@ -1,0 +1,275 @@
+"""The learner of `store_sales`: what it learns, from what alone, and what it does with short, broken and odd histories."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optiflow.errors import UserError
+from optiflow.learners import store_sales as learner
+from optiflow.learners.hyperparameters import parse_hyperparameters
+from optiflow.learners.store_sales.calendar_effects import easter, effects
+from optiflow.learners.store_sales.history import prepare
+from optiflow.learners.store_sales.intervals import Bands, learn_bands
+from optiflow.learners.store_sales.panel import read_panel
+from optiflow.learners.store_sales.seasonal_growth import GRID, Growth, choose_growth, seasonal_growth
+from optiflow.learners.store_sales.validation import choose, past_origins, useful
+
+FIRST = date(2014, 1, 3)  # a Friday
+WEEKS, HORIZON = 125, 6
+QUICK = {"horizon": str(HORIZON), "origins": "2", "trials": "1", "trees": "20", "nthread": "1"}
+
+
+def true_sales(weeks: int, store: int) -> np.ndarray:
+    """A yearly wave, growth of 10 % a year, half as much again in the week before Easter."""
+    day = [FIRST + timedelta(weeks=week) for week in range(weeks)]
+    wave = np.exp(0.3 * np.sin(2 * np.pi * np.arange(weeks) / 52 + store))
+    lift = [1.5 if 0 < (easter(d.year) - d).days <= 7 else 1.0 for d in day]
+    return 1000 * (store + 1) * wave * np.array(lift) * 1.1 ** (np.arange(weeks) / 52)
+
+
+def table(stores: dict[str, tuple[int, np.ndarray]], ask: int = 0) -> pa.Table:
+    """Rows of stores given as name -> (first week, sales; NaN is no row), and `ask` weeks to forecast after the last."""
+    last = max(start + len(sales) for start, sales in stores.values())
+    cells: list[tuple[str, date, float | None]] = []
+    for name, (start, sales) in stores.items():
+        known = [(start + i, float(value)) for i, value in enumerate(sales) if not np.isnan(value)]
+        cells += [(name, FIRST + timedelta(weeks=week), value) for week, value in known]
+        cells += [(name, FIRST + timedelta(weeks=last + i), None) for i in range(ask)]
+    return pa.table(
+        {
+            "row": pa.array([None if value is None else i for i, (_, _, value) in enumerate(cells)], pa.int64()),
+            "store": pa.array([cell[0] for cell in cells], pa.string()),
+            "date": pa.array([cell[1] for cell in cells], pa.date32()),
+            "sales": pa.array([cell[2] for cell in cells], pa.float64()),
+        }
+    )
+
+
+def three_stores(weeks: int = WEEKS) -> dict[str, tuple[int, np.ndarray]]:
+    noise = np.random.default_rng(0).lognormal(0, 0.02, (3, weeks))
+    return {name: (0, true_sales(weeks, i) * noise[i]) for i, name in enumerate("ABC")}
+
+
+def train(rows: pa.Table, folder: Path, **parameters: str) -> dict[str, Any]:
+    values = parse_hyperparameters(learner.PARAMETERS, {**learner.DEFAULTS, **QUICK, **parameters})
+    return learner.train({"train": rows}, values, folder, lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def stores() -> dict[str, tuple[int, np.ndarray]]:
+    """Three stores with a season, one that has a gap and one that is new."""
+    known = three_stores()
+    known["B"][1][40:43] = np.nan
+    return {**known, "new": (WEEKS - 20, true_sales(WEEKS, 3)[-20:])}
+
+
+@pytest.fixture(scope="module")
+def trained(stores: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("model")
+    return folder, train(table(stores), folder)
+
+
+def test_the_weeks_ahead_are_close_to_what_really_comes(stores, trained):
+    made = learner.score(trained[0], table(stores, ask=HORIZON)).to_pandas()
+    assert made.groupby("store").size().to_dict() == dict.fromkeys(("A", "B", "C", "new"), HORIZON)
+    for i, store in enumerate("ABC"):
+        coming = true_sales(WEEKS + HORIZON, i)[-HORIZON:]
+        assert np.abs(made.loc[made.store == store, "predicted"] / coming - 1).mean() < 0.04
+    assert made["row"].isna().all()
+    assert list(made["date"].unique()) == [FIRST + timedelta(weeks=WEEKS + i) for i in range(HORIZON)]
+
+
+def test_the_intervals_lie_in_one_another_around_the_forecast(stores, trained):
+    made = learner.score(trained[0], table(stores, ask=HORIZON)).to_pandas()
+    bounds = made[["lo_95", "lo_80", "predicted", "hi_80", "hi_95"]].to_numpy()
+    assert (np.diff(bounds, axis=1) >= 0).all()
+    assert (bounds[:, 4] > bounds[:, 0]).all()
+    new = (made.hi_95 / made.lo_95)[made.store == "new"].mean()
+    assert new > (made.hi_95 / made.lo_95)[made.store != "new"].mean()
+
+
+def test_the_summary_has_every_candidate_with_its_score_and_the_best_is_not_the_naive(trained):
+    summary = trained[1]
+    names = {entry["name"] for entry in summary["candidates"]}
+    assert {"auto_arima", "theta", "mstl_arima", "forest_and_xgboost", "seasonal_growth", "seasonal_naive"} <= names
+    scores = {entry["name"]: entry["mape"] for entry in summary["candidates"]}
+    assert summary["metrics"]["mape"] == scores[summary["chosen"]] < scores["seasonal_naive"]
+    assert all(np.mean(entry["by_origin"]) == pytest.approx(entry["mape"]) for entry in summary["candidates"])
+    assert summary["origins"] == [(FIRST + timedelta(weeks=WEEKS - HORIZON * n - 1)).isoformat() for n in (1, 2)]
+    json.dumps(summary, allow_nan=False)
+
+
+def test_gaps_and_short_histories_are_counted_and_told(stores, trained):
+    summary = trained[1]
+    assert (summary["filled_weeks"], summary["short_stores"]) == (3, ["new"])
+    assert ["3 missing store-weeks" in summary["notes"][0], "1 stores" in summary["notes"][1]] == [True, True]
+    made = learner.score(trained[0], table(stores, ask=1)).to_pandas().set_index("store")
+    assert made.loc["new", "method"] == "recent_level_and_season_of_other_stores"
+    assert made.loc["A", "method"] == summary["chosen"]
+
+
+def test_rows_come_back_in_the_order_asked_and_their_order_changes_nothing(stores, trained):
+    rows = table(stores, ask=3)
+    mixed = rows.take(pa.array(np.random.default_rng(1).permutation(rows.num_rows)))
+    made, again = learner.score(trained[0], rows), learner.score(trained[0], mixed)
+    asked = mixed.filter(mixed["sales"].is_null())
+    assert again["store"].to_pylist() == asked["store"].to_pylist()
+    keys = [("store", "ascending"), ("date", "ascending")]
+    assert again.sort_by(keys).equals(made.sort_by(keys))
+
+
+def test_the_newest_rows_are_what_a_forecast_goes_on_from(stores, trained):
+    later = {name: (start, sales[:-4]) for name, (start, sales) in stores.items()}
+    raised = {name: (s, np.concatenate([v[:-30], 2 * v[-30:]])) for name, (s, v) in later.items()}
+    plain = learner.score(trained[0], table(later, ask=2)).to_pandas()
+    high = learner.score(trained[0], table(raised, ask=2)).to_pandas()
+    assert plain["date"].min() == FIRST + timedelta(weeks=WEEKS - 4)
+    assert (high.predicted > 1.3 * plain.predicted).all()
+
+
+def test_equal_seeds_make_equal_models(tmp_path):
+    rows = table(three_stores(100))
+    models = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        summary = train(rows, tmp_path / name, origins="1")
+        files = {path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())}
+        models.append((summary, files))
+    assert models[0] == models[1]
+    assert not any(name.endswith((".pkl", ".pickle")) for name in models[0][1])
+
+
+def test_where_no_store_has_a_season_the_level_is_forecast_and_said_so(tmp_path):
+    flat = np.array([100.0, 104, 96, 100, 102, 98, 100, 101, 99, 100])
+    rows = {"A": (0, flat), "B": (2, 10 * flat[2:])}
+    summary = train(table(rows), tmp_path, horizon="4")
+    assert (summary["chosen"], summary["short_stores"]) == ("recent_level", ["A", "B"])
+    made = learner.score(tmp_path, table(rows, ask=2)).to_pandas()
+    assert made.predicted.to_list() == pytest.approx([100, 100, 1000, 1000], rel=0.01)
+    assert set(made.method) == {"recent_level"}
+
+
+def test_four_weeks_are_too_few(tmp_path):
+    with pytest.raises(UserError, match="the history has 4 weeks: at least 5"):
+        train(table({"A": (0, np.ones(4))}), tmp_path)
+
+
+def test_a_store_week_that_comes_twice_is_refused_with_its_week(tmp_path):
+    rows = table({"A": (0, np.ones(9))})
+    twice = pa.concat_tables([rows, rows.slice(3, 1)])
+    with pytest.raises(UserError, match=r"store 'A' has two rows for the week of 2014-01-24"):
+        train(twice, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("store", "week", "said"),
+    [
+        ("A", WEEKS - 3, "must come after"),
+        ("A", WEEKS + 104, "at most 104 weeks"),
+        ("unheard", WEEKS, "has no row with sales"),
+    ],
+)
+def test_rows_that_cannot_be_forecast_are_refused(stores, trained, store, week, said):
+    rows = table(stores)
+    day = pa.array([FIRST + timedelta(weeks=week)], pa.date32())
+    one = {"row": pa.array([1]), "store": pa.array([store]), "date": day, "sales": pa.array([None], pa.float64())}
+    with pytest.raises(UserError, match=said):
+        learner.score(trained[0], pa.concat_tables([rows, pa.table(one)]))
+
+
+def test_a_store_that_reports_late_is_forecast_from_its_own_last_week(stores, trained):
+    late = {**stores, "C": (0, stores["C"][1][:-2])}
+    rows = table(late, ask=1)
+    day = pa.array([FIRST + timedelta(weeks=WEEKS - 1)], pa.date32())
+    asked = {"row": pa.array([9]), "store": pa.array(["C"]), "date": day, "sales": pa.array([None], pa.float64())}
+    made = learner.score(trained[0], pa.concat_tables([rows, pa.table(asked)])).to_pandas()
+    assert made.iloc[-1].method == "last_year_same_week"
+    assert made.iloc[-1].predicted == pytest.approx(stores["C"][1][WEEKS - 53])
+
+
+def test_nothing_after_an_origin_is_seen_there(stores):
+    panel = read_panel(table(stores))
+    changed = {name: (start, np.where(np.arange(len(v)) + start < 100, v, 9e6)) for name, (start, v) in stores.items()}
+    other = read_panel(table(changed))
+    for past, again in zip(*(past_origins(p, 25, 1, 13, "week_end") for p in (panel, other)), strict=True):
+        assert past.origin == again.origin == 100
+        np.testing.assert_array_equal(past.history.pooled, again.history.pooled)
+        np.testing.assert_array_equal(past.history.ahead, again.history.ahead)
+        assert not np.allclose(past.actual, again.actual)
+
+
+@pytest.mark.parametrize(
+    ("year", "day"),
+    [(2010, date(2010, 4, 4)), (2011, date(2011, 4, 24)), (2012, date(2012, 4, 8)), (2025, date(2025, 4, 20))],
+)
+def test_easter_is_on_the_right_sunday(year, day):
+    assert easter(year) == day
+
+
+def test_the_week_before_easter_is_learned_and_moved_to_its_new_place():
+    panel = read_panel(table(three_stores(115)))  # up to March 2016: Easter is on the 27th
+    added = effects(panel, 6, "week_end")
+    ahead = {panel.day(115 + i): effect for i, effect in enumerate(added[115:])}
+    assert max(ahead, key=ahead.__getitem__) == date(2016, 3, 25)
+    assert 0.25 < ahead[date(2016, 3, 25)] - np.median(list(ahead.values())) < 0.45  # log 1.5 = 0.41
+
+
+def test_the_growth_that_fits_the_past_is_chosen():
+    panel = read_panel(table(three_stores()))
+    pasts = past_origins(panel, HORIZON, 6, 4, "week_end")
+    found = choose_growth([(past.history, past.actual) for past in pasts])
+
+    def loss(growth: Growth) -> float:
+        made = [seasonal_growth(past.history, growth) + past.history.ahead[:, None] - past.actual for past in pasts]
+        return float(np.mean([np.nanmean(np.abs(np.expm1(error))) for error in made]))
+
+    assert loss(found) == min(map(loss, GRID))
+
+
+def test_a_mean_of_the_useful_wins_unless_one_is_clearly_better():
+    scores = {"a": 0.040, "b": 0.050, "seasonal_naive": 0.06, "theta": 0.09}
+    assert useful(scores) == ["a", "b"]
+    assert choose({**scores, "mean_of_candidates": 0.041}) == "mean_of_candidates"
+    assert choose({**scores, "mean_of_candidates": 0.044}) == "a"
+    assert choose(scores) == "a"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1e7)), min_size=2, max_size=90), st.integers(0, 20))
+def test_any_history_becomes_a_panel_without_holes(sales, start):
+    values = np.array([np.nan if value is None else value for value in sales])
+    if np.isnan(values).all():
+        return
+    other = np.ones(start + len(values))
+    panel = read_panel(table({"A": (start, values), "B": (0, other)}))
+    first = start + int(np.flatnonzero(~np.isnan(values))[0])
+    assert np.isnan(panel.logs[:first, 0]).all()
+    assert np.isfinite(panel.logs[first:]).all()
+    assert panel.filled() == int(np.isnan(values[first - start :]).sum())
+    pooled = prepare(panel.columns(np.array([False, True])), 3, "week_end") if panel.weeks > 52 else None
+    assert pooled is None or np.isfinite(pooled.pooled).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**16), st.sampled_from([1.0, 3.0]))
+def test_bands_hold_their_share_of_errors_like_those_they_were_learned_from(seed, scale):
+    rng = np.random.default_rng(seed)
+    errors = rng.normal(0, 0.05 * scale, (6, 8, 20))
+    bands = learn_bands(errors, [str(i) for i in range(20)])
+    fresh = np.abs(rng.normal(0, 0.05 * scale, (8, 20)))
+    for coverage, share in (("80", 0.8), ("95", 0.95)):
+        half = np.stack([bands.half_width(coverage, [str(i)], np.arange(1, 9)) for i in range(20)], axis=1)
+        assert abs((fresh <= half).mean() - share) < 0.12
+        assert (np.diff(half, axis=0) >= 0).all()
+
+
+def test_a_band_goes_on_widening_beyond_the_weeks_that_were_tried():
+    bands = Bands({"A": 0.1}, 0.2, {"80": [1.0, 2.0], "95": [2.0, 3.0]})
+    assert bands.half_width("80", ["A", "A", "A", "Z"], np.array([1, 2, 8, 1])) == pytest.approx([0.1, 0.2, 0.4, 0.2])
