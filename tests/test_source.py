@@ -26,7 +26,7 @@ from resources.storage import FileStorage
 
 IMAGE = Path(__file__).resolve().parents[1] / ".venv-image" / "bin"
 PARAMS = {"num_round": "15", "eta": "0.3", "max_depth": "4", "nthread": "1", "objective": "reg:squarederror"}
-IN_IMAGE = {"numpy", "pandas", "pyarrow", "sagemaker_inference", "scipy", "sklearn", "xgboost"}
+IN_IMAGE = {"joblib", "numpy", "pandas", "pyarrow", "sagemaker_inference", "scipy", "sklearn", "xgboost"}
 MISSING = ("dagster", "boto3", "botocore", "sagemaker", "polars", "pydantic", "resources", "assets")
 """What the image lacks, and what therefore no job may even try to import."""
 

@@ -39,7 +39,7 @@ def movement(row: int, **cells: object) -> dict[str, object]:
 
 def faults(*cells: dict[str, object]) -> list[tuple[int, str, str]]:
     table = pl.DataFrame([movement(row, **changed) for row, changed in enumerate(cells, start=2)])
-    return list(movement_faults(table).select("row", "column", "reason").iter_rows())
+    return list(movement_faults(table).select("row", "column", "value").iter_rows())
 
 
 def upload(folder: Path, table: pl.DataFrame, **options: object) -> Upload:
@@ -82,8 +82,8 @@ def test_each_kind_of_spoilt_row_of_the_sample_is_rejected_for_its_reason(read: 
 
     assert reasons["transaction_type"] == "unknown type: it must be one of in, out, adjust, transfer"
     assert reasons["unit_price"] == "price must be above 0"
-    assert reasons["quantity"].startswith("quantity does not match total ÷ price = ")
-    assert reasons["transaction_id"].startswith("the same transaction id more than once, first in row ")
+    assert reasons["quantity"] == "quantity does not match total ÷ price"
+    assert reasons["transaction_id"] == "the same transaction id more than once"
     assert read.accepted.height + read.rejected["row"].n_unique() == ROWS
 
 
@@ -105,13 +105,13 @@ def test_an_upload_of_unknown_types_is_refused_with_the_known_ones(tmp_path: Pat
 
 @pytest.mark.parametrize("price", [0.0, -2.5])
 def test_a_price_not_above_zero_is_a_fault(price: float) -> None:
-    assert faults({"unit_price": price, "total_amount": 4 * price}) == [(2, "unit_price", "price must be above 0")]
+    assert faults({"unit_price": price, "total_amount": 4 * price}) == [(2, "unit_price", str(price))]
 
 
 def test_a_quantity_that_is_not_total_by_price_is_a_fault_that_shows_the_sum() -> None:
     assert faults({"total_amount": 15.0}, {}, {"total_amount": 5.0}) == [
-        (2, "quantity", "quantity does not match total ÷ price = 15.0 ÷ 2.5 = 6.0"),
-        (4, "quantity", "quantity does not match total ÷ price = 5.0 ÷ 2.5 = 2.0"),
+        (2, "quantity", "4.0; 15.0 ÷ 2.5 = 6.0"),
+        (4, "quantity", "4.0; 5.0 ÷ 2.5 = 2.0"),
     ]
 
 

@@ -46,7 +46,7 @@ def flagged_by(scored: pl.DataFrame, column: str, what: str) -> ReportTable:
     counted = _counted(scored, column).sort("flagged", "movements", column, descending=[True, True, False])
     left = counted.height - SHOWN_GROUPS
     text = f"The {SHOWN_GROUPS} with the most flagged; {left} more are not shown." if left > 0 else "All of them."
-    header = (what, "Movements", "Flagged", "Share flagged, %")
+    header = (what, "Movements", "Flagged", "Share flagged")
     return ReportTable(f"Flagged by {what.lower()}", text, header, tuple(counted.head(SHOWN_GROUPS).iter_rows()))
 
 
@@ -55,7 +55,7 @@ def busiest_days(scored: pl.DataFrame) -> ReportTable:
     days = _counted(scored.with_columns(day=pl.col("created_at").dt.date().cast(pl.String)), "day")
     top = days.filter(pl.col("flagged") > 0).sort("flagged", "day", descending=True).head(SHOWN_DAYS)
     text = f"{days.filter(pl.col('flagged') > 0).height} of {days.height} days have flagged movements."
-    header = ("Day", "Movements", "Flagged", "Share flagged, %")
+    header = ("Day", "Movements", "Flagged", "Share flagged")
     return ReportTable("Days with most flagged movements", text, header, tuple(top.iter_rows()))
 
 
@@ -96,7 +96,7 @@ def _counted(scored: pl.DataFrame, column: str) -> pl.DataFrame:
     return scored.group_by(column).agg(
         movements=pl.len().cast(pl.Int64),
         flagged=pl.col("is_anomaly").sum().cast(pl.Int64),
-        share=(100 * pl.col("is_anomaly").mean()).round(2),
+        share=(100 * pl.col("is_anomaly").mean()).map_elements("{:.2f} %".format, pl.String),
     )
 
 

@@ -11,8 +11,10 @@ HALF_A_CENT, RELATIVE = 0.005, 0.001
 
 
 def movement_faults(rows: pl.DataFrame) -> pl.DataFrame:
-    """All faults (`optiflow.upload.faults.SCHEMA`) of movements."""
-    rows = rows.rechunk()  # polars 2.1 panics in `pl.format` where a filter left several chunks, as a long CSV has
+    """All faults (`optiflow.upload.faults.SCHEMA`) of movements.
+
+    Reasons are the same for all rows, so that a report can count them; what differs stands beside the value.
+    """
     found = [unknown_types(rows), prices_not_above_zero(rows), unfit_totals(rows), repeated_ids(rows)]
     return pl.concat(found)
 
@@ -45,13 +47,14 @@ def unfit_totals(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(unfit).select(
         pl.col(ROW).cast(pl.Int64),
         column=pl.lit("quantity"),
-        reason=pl.format(
-            "quantity does not match total ÷ price = {} ÷ {} = {}",
+        reason=pl.lit("quantity does not match total ÷ price"),
+        value=pl.format(
+            "{}; {} ÷ {} = {}",
+            "quantity",
             "total_amount",
             "unit_price",
             (pl.col("total_amount") / pl.col("unit_price")).round(2),
         ),
-        value=pl.col("quantity").cast(pl.String),
     )
 
 
@@ -71,8 +74,8 @@ def repeated_ids(rows: pl.DataFrame) -> pl.DataFrame:
         .select(
             pl.col(ROW).cast(pl.Int64),
             column=pl.lit("transaction_id"),
-            reason=pl.format("the same transaction id more than once, first in row {}", "first"),
-            value="transaction_id",
+            reason=pl.lit("the same transaction id more than once"),
+            value=pl.format("{}, first in row {}", "transaction_id", "first"),
         )
         .select(*SCHEMA)
     )

@@ -18,7 +18,7 @@ from optiflow.learners import learner_named
 from optiflow.learners.hyperparameters import Value, parse_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
-from optiflow.pipelines.roles import Role
+from optiflow.roles import Role
 from optiflow.report.extras import Extras
 from optiflow.split import split_rows
 

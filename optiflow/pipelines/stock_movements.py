@@ -8,10 +8,9 @@ from typing import cast
 import polars as pl
 
 from optiflow.movements import findings
-from optiflow.movements.rules import movement_faults, plain_types
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept
-from optiflow.pipelines.roles import Role
+from optiflow.roles import Role
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.split import ROW
@@ -58,10 +57,14 @@ class StockMovements(Pipeline):
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Unknown types, prices of 0 or below, totals that do not fit, ids that come twice."""
+        from optiflow.movements.rules import movement_faults  # reading an upload imports the pipelines
+
         return movement_faults(rows)
 
     def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Types in small letters, times to the microsecond."""
+        from optiflow.movements.rules import plain_types
+
         return rows.with_columns(
             transaction_type=plain_types(rows), created_at=pl.col("created_at").cast(pl.Datetime("us"))
         )

@@ -10,7 +10,7 @@ import polars as pl
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept
-from optiflow.pipelines.roles import Role
+from optiflow.roles import Role
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.series.holdout import last_days

@@ -11,7 +11,7 @@ from optiflow.learners.turnover.model import COLUMNS, contributions
 from optiflow.learners.turnover.parameters import HORIZON
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
-from optiflow.pipelines.roles import Role
+from optiflow.roles import Role
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Extras
 from optiflow.split import ROW, split_rows

@@ -16,7 +16,7 @@ from optiflow.report.extras import Extras
 from optiflow.report.judged import dated_rows
 from optiflow.report.model import SCHEMA_VERSION, BaselineScore, Contribution, Outcome, Period, Report, RunFacts
 from optiflow.report.tables import plain_table
-from optiflow.report.verdict import NOTHING_TO_JUDGE, judge, verdict, warnings_of, warnings_on_errors
+from optiflow.report.verdict import NOTHING_TO_JUDGE, judge, verdict, warnings_of, warnings_on_errors, warnings_on_missing
 
 KEPT_CONTRIBUTIONS = 30
 NO_EXTRAS = Extras()
@@ -42,7 +42,7 @@ def build_report(
 
     Args:
         facts: What the run knows already.
-        predictions: One row per test row, with `actual` and `predicted` (numbers; `actual` may be null for what has not
+        predictions: One row per test row, fewer where some could not be predicted, with `actual` and `predicted` (numbers; `actual` may be null for what has not
             happened yet, and such rows are not judged) and `date` (Date or Datetime, may be missing or absent; else the
             options' `date_column` is taken); other columns are ignored. None where there is no truth to judge by.
         baselines: Baseline name -> its predictions for the same rows in the same order; at least one, none without
@@ -51,7 +51,7 @@ def build_report(
         extras: The pipeline's own part. Its verdict is needed, and used, only without predictions.
 
     Raises:
-        ValueError: no baseline, a row count that differs from `facts.rows.test`, missing numbers, no verdict where
+        ValueError: no baseline, more rows than `facts.rows.test`, missing numbers, no verdict where
             `extras` must give it, or a table whose rows do not fit its header.
     """
     if predictions is None:
@@ -88,7 +88,7 @@ def _finite(value: float | None) -> float | None:
 def _check(facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, pl.Series]) -> None:
     if not baselines:
         raise ValueError("A report needs at least one baseline.")
-    if predictions.height != facts.rows.test:
+    if predictions.height > facts.rows.test:
         raise ValueError(f"{predictions.height} predictions for {facts.rows.test} test rows.")
     for name, values in baselines.items():
         if values.len() != predictions.height:
@@ -114,9 +114,11 @@ def _judged(facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, 
     outcome = judge(metrics, ranked[0])
     sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
     mean_actual = float(rows["actual"].cast(pl.Float64).to_numpy().mean())
+    predicted = replace(facts, rows=replace(facts.rows, test=predictions.height))
     warnings = (
         *([sentence] if outcome is not Outcome.BETTER else []),
-        *warnings_on_errors(facts, metrics, ranked[0], rows.height, mean_actual),
+        *warnings_on_missing(facts.rows.test - predictions.height),
+        *warnings_on_errors(predicted, metrics, ranked[0], rows.height, mean_actual),
     )
     return _Judgement(metrics, ranked, outcome, sentence, warnings), rows.height
 

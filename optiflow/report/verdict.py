@@ -48,6 +48,16 @@ def verdict(
     return f"The model is not better than {the(best.name)} (its squared error is {_higher(best.skill)}): do not use it."
 
 
+def warnings_on_missing(rows: int) -> tuple[str, ...]:
+    """What to know where some held-out rows could not be predicted at all."""
+    if not rows:
+        return ()
+    return (
+        f"{count(rows, 'held-out row')} could not be predicted, since training knew nothing of what "
+        f"{'it is' if rows == 1 else 'they are'} about, such as a new store. The errors are those of the others.",
+    )
+
+
 def warnings_on_errors(
     facts: RunFacts,
     metrics: Mapping[str, float | None],

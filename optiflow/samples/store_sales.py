@@ -16,7 +16,7 @@ FIRST_DAY, WEEKS = date(2013, 9, 6), 148
 SAMPLE_OPTIONS: dict[str, Any] = {"horizon": 8, "hyperparameters": {"trials": "2", "origins": "2", "trees": "60"}}
 """Few trials and small trees, so that the sample is through in seconds."""
 
-EASTER_LIFT, PAYDAY_LIFT, NOISE = 1.35, 1.12, 0.03
+EASTER_LIFT, PAYDAY_LIFT, NOISE = 1.35, 1.12, 0.02
 EASTERS = (date(2014, 4, 20), date(2015, 4, 5), date(2016, 3, 27))
 """Easter Sundays of the sample's years."""
 
@@ -44,7 +44,7 @@ def store_sales(weeks: int = WEEKS, seed: int = 5) -> pl.DataFrame:
     - season: a yearly wave with its top in May, 1.6 to 2.5 times from trough to peak;
     - the week before Easter: 1.35 times, which moves through the weeks from year to year;
     - the first days of a month: a week that holds five of them sells 1.12 times;
-    - noise of 3 %.
+    - noise of 2 %.
 
     `Temperature` follows the season and has no effect of its own; `Holiday_Flag` is 1 in the week before Easter. The
     store `Airport` opened 40 weeks before the end, too late for a season of its own. Of the rows 1 % are missing.

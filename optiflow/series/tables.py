@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from optiflow.report.extras import ReportTable
+from optiflow.report.wording import percent
 
 SHOWN_ROWS = 15
 
@@ -15,7 +16,7 @@ def candidates_table(summary: Mapping[str, Any]) -> ReportTable:
     """The learner's candidates on its validation days; `summary` has `candidates` and `window`."""
     first, last = summary.get("window", ("", ""))
     rows = tuple(
-        (entry["name"], entry["wape"], entry["smape"], entry["bias"], "champion" if entry["champion"] else "")
+        (entry["name"], percent(entry["wape"]), entry["smape"], entry["bias"], "champion" if entry["champion"] else "")
         for entry in summary.get("candidates", ())
     )
     text = (
@@ -38,16 +39,16 @@ def accuracy_table(held: pl.DataFrame, key: str, what: str) -> ReportTable:
         held.group_by(key)
         .agg(
             pl.col("actual", "predicted").sum(),
-            wape=pl.when(pl.col("actual").sum() > 0).then(100 * miss / pl.col("actual").sum()).round(1),
-            within=(100 * pl.col("actual").is_between("lo_80", "hi_80").mean()).round(1),
+            wape=pl.when(pl.col("actual").sum() > 0).then(miss / pl.col("actual").sum()),
+            within=pl.col("actual").is_between("lo_80", "hi_80").mean(),
         )
         .sort(pl.col("actual"), key, descending=[True, False])
         .with_columns(pl.col("actual", "predicted").round(0).cast(pl.Int64))
     )
     left = rows.height - SHOWN_ROWS
     text = "The hold-out days" + (f", the {SHOWN_ROWS} largest; {left} more are not shown." if left > 0 else ".")
-    header = (what, "Sold", "Predicted", "Miss, % of sold", "Days within the 80 % range, %")
-    return ReportTable(f"Accuracy per {what.lower()}", text, header, tuple(rows.head(SHOWN_ROWS).iter_rows()))
+    header = (what, "Sold", "Predicted", "Missed by", "Within the 80 % range")
+    return ReportTable(f"Accuracy per {what.lower()}", text, header, _with_shares(rows, 2))
 
 
 def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str, days: int) -> ReportTable:
@@ -70,13 +71,13 @@ def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str
     made = total(forecast, last, "predicted", "coming")
     made = made.join(total(sold, last - period, "sales", "before"), on=key, how="left")  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
     made = made.join(total(sold, last - timedelta(364), "sales", "year_ago"), on=key, how="left")  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
-    change = pl.when(pl.col("before") > 0).then(100 * (pl.col("coming") / pl.col("before") - 1)).round(1)
+    change = pl.when(pl.col("before") > 0).then(pl.col("coming") / pl.col("before") - 1)
     made = made.with_columns(change=change).sort(pl.col("coming"), key, descending=[True, False])
     units = ("coming", "before", "year_ago")
-    rows = made.with_columns(pl.col(units).round(0).cast(pl.Int64)).select(key, *units, "change").head(SHOWN_ROWS)
+    rows = made.with_columns(pl.col(units).round(0).cast(pl.Int64)).select(key, *units, "change")
     text = f"Units in the next {days} days, all stores together, beside the {days} days before and the same days a year ago."
-    header = (what, "Forecast", f"Last {days} days", "A year ago", "Change, %")
-    return ReportTable(f"Next {days} days: what will sell most", text, header, tuple(rows.iter_rows()))
+    header = (what, "Forecast", f"Last {days} days", "A year ago", "Change")
+    return ReportTable(f"Next {days} days: what will sell most", text, header, _with_shares(rows, 1))
 
 
 def kinds_table(kinds: Sequence[Mapping[str, Any]]) -> ReportTable:
@@ -84,3 +85,8 @@ def kinds_table(kinds: Sequence[Mapping[str, Any]]) -> ReportTable:
     rows = tuple((entry["kind"], entry["series"], entry["meaning"]) for entry in kinds)
     text = "What each item in each store sells like, and so how it is forecast."
     return ReportTable("Kinds of series", text, ("Kind", "Series", "Which means"), rows)
+
+
+def _with_shares(rows: pl.DataFrame, shares: int) -> tuple[tuple[Any, ...], ...]:
+    """The rows to show; their last `shares` cells are shares of 1, shown as percent."""
+    return tuple((*row[:-shares], *map(percent, row[-shares:])) for row in rows.head(SHOWN_ROWS).iter_rows())

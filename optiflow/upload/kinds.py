@@ -1,13 +1,13 @@
 """What the columns of a table are known to hold before their cells are looked at.
 
-What does not belong here: which column has which role (`optiflow.pipelines.roles`), and reading cells.
+What does not belong here: which column has which role (`optiflow.roles`), and reading cells.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.roles import Role
+from optiflow.roles import Role
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Kinds:
 PLAIN = Kinds()
 
 
-def kinds_of(roles: Iterable[Role]) -> Kinds:
-    """The kinds of the roles that a file has."""
-    roles = tuple(roles)
-    return Kinds(
-        dates=tuple(role.name for role in roles if role.kind == "date"),
-        numbers=tuple(role.name for role in roles if role.kind == "number"),
-        texts=tuple(role.name for role in roles if role.kind in ("key", "text")),
-        nullable=tuple(role.name for role in roles if role.nullable),
-    )
+def kinds_of(roles: Iterable[Role], columns: Mapping[str, str]) -> Kinds:
+    """The kinds of the columns that have a role; `columns` is what the file calls them, role -> column."""
+    roles = [role for role in roles if role.name in columns]
+
+    def named(*kinds: str) -> tuple[str, ...]:
+        return tuple(columns[role.name] for role in roles if role.kind in kinds)
+
+    nullable = tuple(columns[role.name] for role in roles if role.nullable)
+    return Kinds(named("date"), named("number"), named("key", "text"), nullable)

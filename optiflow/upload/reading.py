@@ -1,6 +1,6 @@
 """One upload from its file to typed rows and rejected rows: the order of the steps, and what refuses it whole."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,10 +8,11 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.roles import find_roles
+from optiflow.upload.by_role import Naming
 from optiflow.upload.columns import TypedTable, date_columns, read_date_formats, type_columns
 from optiflow.upload.faults import ROW, refuse_over_limit
-from optiflow.upload.kinds import PLAIN, Kinds, kinds_of
+from optiflow.upload.fitting_options import check_options
+from optiflow.upload.kinds import PLAIN
 from optiflow.upload.roles import check_named_columns, missing_target, only_date_column
 from optiflow.upload.source import read_table
 from optiflow.upload.table import RawTable
@@ -61,29 +62,34 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
     Raises:
         UserError: the file, its columns or its options are wrong, or too many rows are.
     """
+    if pipeline is not None:
+        check_options(options, pipeline, file_name)
     raw = read_table(path, file_name, options.drop_columns)
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
-    if pipeline is not None and pipeline.roles:
-        raw, options, kinds = _by_roles(raw, options, pipeline, file_name)
-        typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, kinds)
-    else:
-        kinds = PLAIN
+    naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None and pipeline.roles else None
+    kinds = PLAIN if naming is None else naming.kinds
+    if naming is None:
         options, typed = _with_roles(raw, options, file_name)
+    else:
+        typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, kinds)
     faults = pl.concat([raw.ragged, typed.faults])
     # A cell that could not be typed is null by now: it must not be called empty as well.
     schema = table_schema(kinds.needed(options), kinds.finite(options))
     found = schema_faults(typed.frame, raw.frame, schema, file_name)
     faults = pl.concat([faults, found.join(faults, on=["row", "column"], how="anti", maintain_order="left")])
-    accepted = _without(typed.frame, faults)
-    if pipeline is not None:
-        faults = pl.concat([faults, pipeline.faults(accepted, options)])
+    accepted = _without(typed.frame, faults).rechunk()  # polars 2.1 panics in `pl.format` on what a filter leaves
+    if naming is not None:
+        accepted, options = naming.by_role(accepted, options.drop_columns), naming.filled_in(options)
+        faults = pl.concat([faults, naming.faults(accepted, options)])
         accepted = _without(accepted, faults)
     rejected = faults.sort(ROW, maintain_order=True)
     refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction)
-    if pipeline is not None:
-        accepted = pipeline.tidy(accepted, options)
-    _check_usable(accepted, options.target, raw.rows_in, file_name)
+    if naming is not None:
+        accepted = naming.tidy(accepted, options)
+    _check_usable(accepted, options.target, raw.rows_in, naming, file_name)
+    if naming is not None:
+        naming.check_history(accepted, options)
     return Upload(
         accepted=accepted,
         rejected=rejected,
@@ -100,23 +106,6 @@ def _without(rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
     return rows.join(faults, on=ROW, how="anti", maintain_order="left") if faults.height else rows
 
 
-def _by_roles(
-    raw: RawTable, options: DatasetOptions, pipeline: "Pipeline", file_name: str
-) -> tuple[RawTable, DatasetOptions, Kinds]:
-    """The table with its columns under the names of their roles, and the options with target and date filled in."""
-    found = find_roles(pipeline.roles, raw.names, options.columns, file_name)
-    taken = [name for name in found if name in raw.names and found[name] != name]
-    aside = {name: f"{name} (file)" for name in taken if name not in found.values()}
-    frame = raw.frame.rename({**aside, **{column: name for name, column in found.items()}})
-    kinds = kinds_of([role for role in pipeline.roles if role.name in found])
-    date_column = next(role.name for role in pipeline.roles if role.kind == "date")
-    return (
-        replace(raw, frame=frame),
-        options.model_copy(update={"target": pipeline.target, "date_column": date_column}),
-        kinds,
-    )
-
-
 def _with_roles(raw: RawTable, options: DatasetOptions, file_name: str) -> tuple[DatasetOptions, TypedTable]:
     """The options with target and date column filled in, and the table typed accordingly."""
     readings = read_date_formats(raw, options)
@@ -129,14 +118,22 @@ def _with_roles(raw: RawTable, options: DatasetOptions, file_name: str) -> tuple
     return options, type_columns(raw, options, readings, file_name)
 
 
-def _check_usable(accepted: pl.DataFrame, target: str | None, rows_in: int, file_name: str) -> None:
+def _check_usable(
+    accepted: pl.DataFrame, target: str | None, rows_in: int, naming: Naming | None, file_name: str
+) -> None:
     if accepted.height < MIN_ROWS:
         raise UserError(
             f"{file_name}: only {accepted.height} usable {'row' if accepted.height == 1 else 'rows'} of {rows_in}; at least {MIN_ROWS} are needed. "
             "Upload a file with more rows."
         )
     if target is not None and accepted[target].n_unique() == 1:
+        value = accepted[target][0]
+        if naming is None:
+            raise UserError(
+                f"{file_name}: target {target!r} is {value} in every row, so there is nothing to predict. Name another target."
+            )
+        told = "unknown" if value is None else f"{value:g}"
         raise UserError(
-            f"{file_name}: target {target!r} is {accepted[target][0]} in every row, so there is nothing to predict. "
-            "Name another target."
+            f"{file_name}: {naming.columns.get(target, target)!r} is {told} in every row, so there is nothing to predict. "
+            "Check the export."
         )

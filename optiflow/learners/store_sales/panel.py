@@ -79,7 +79,7 @@ def read_panel(rows: pa.Table) -> Panel:
         at = int(places[counts > 1][0])
         day = first + timedelta(weeks=at // len(stores))
         raise UserError(
-            f"store {stores[at % len(stores)]!r} has two rows for the week of {day}: leave one, or set duplicates: sum."
+            f"store {str(stores[at % len(stores)])!r} has two rows for the week of {day}: leave one, or set duplicates: sum."
         )
     sales = np.full((int(week.max()) + 1, len(stores)), np.nan)
     sales[week, column] = rows["sales"].cast(pa.float64()).to_numpy()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+import yaml
+
 from optiflow.errors import UserError
 
 
@@ -40,7 +42,8 @@ def find_roles(
         file_name: For messages.
 
     Raises:
-        UserError: an option names no role or no column, two columns fit one role, or a required one has none.
+        UserError: an option names no role or no column, one column is given two roles, two columns fit one role, or a
+            required one has none.
     """
     known = {role.name for role in roles}
     for name, column in given.items():
@@ -52,6 +55,11 @@ def find_roles(
             close = get_close_matches(column, columns, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"The columns are {', '.join(map(repr, columns))}."
             raise UserError(f"{file_name}: option columns says {name}: {column!r}, which is not a column. {hint}")
+        if twice := [other for other in given if other != name and given[other] == column]:
+            raise UserError(
+                f"{file_name}: option columns says that {column!r} is {name} and {twice[0]} as well: name another column "
+                "for one of them."
+            )
     found: dict[str, str] = dict(given)
     for role in roles:
         if role.name in found:
@@ -61,7 +69,7 @@ def find_roles(
         if len(fitting) > 1:
             raise UserError(
                 f"{file_name}: columns {', '.join(map(repr, fitting))} could all be the {role.name}. Say which in the "
-                f"options file:\n  columns:\n    {role.name}: {fitting[0]}"
+                f"options file:\n  columns:\n    {role_line(role.name, fitting[0])}"
             )
         if fitting:
             found[role.name] = fitting[0]
@@ -74,6 +82,11 @@ def find_roles(
             f"which it is in the options file:\n  columns:{lines}"
         )
     return found
+
+
+def role_line(name: str, column: str) -> str:
+    """The line of YAML that says so below `columns:`."""
+    return yaml.safe_dump({name: column}, allow_unicode=True, width=10_000).strip()
 
 
 def _plain(name: str) -> str:

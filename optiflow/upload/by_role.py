@@ -1,0 +1,101 @@
+"""Uploads whose columns a pipeline knows by roles: the file's names while cells are read, those of the roles afterwards.
+
+What belongs here: the two names of a column, and what must hold of an upload before any of its rows reaches the chain.
+What does not: which column has which role (`optiflow.roles`), and reading cells (`columns`).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from optiflow.errors import UserError
+from optiflow.options import DatasetOptions
+from optiflow.roles import find_roles
+from optiflow.upload.faults import ROW
+from optiflow.upload.kinds import Kinds, kinds_of
+from optiflow.upload.plausible import implausible_cells
+from optiflow.upload.table import RawTable
+
+if TYPE_CHECKING:
+    from optiflow.pipelines.spec import Pipeline
+
+
+@dataclass(frozen=True)
+class Naming:
+    """`columns` is role -> the file's column, for the roles that the file has."""
+
+    pipeline: "Pipeline"
+    columns: Mapping[str, str]
+    file_name: str
+
+    @classmethod
+    def of(cls, raw: RawTable, options: DatasetOptions, pipeline: "Pipeline", file_name: str) -> "Naming":
+        """Find the roles among the columns that are not dropped.
+
+        Raises:
+            UserError: as `find_roles`.
+        """
+        names = [name for name in raw.names if name not in options.drop_columns]
+        return cls(pipeline, find_roles(pipeline.roles, names, options.columns, file_name), file_name)
+
+    @property
+    def kinds(self) -> Kinds:
+        """What the file's columns hold."""
+        return kinds_of(self.pipeline.roles, self.columns)
+
+    def filled_in(self, options: DatasetOptions) -> DatasetOptions:
+        """The options with the pipeline's own target and date column."""
+        date = next(role.name for role in self.pipeline.roles if role.kind == "date")
+        return options.model_copy(update={"target": self.pipeline.target, "date_column": date})
+
+    def by_role(self, rows: pl.DataFrame, dropped: tuple[str, ...]) -> pl.DataFrame:
+        """The rows without the dropped columns, the others under the names of their roles.
+
+        A column without a role that is named like one gets ` (file)` behind its name.
+        """
+        rows = rows.drop(dropped, strict=False)
+        renamed = {column: role for role, column in self.columns.items()}
+        free = [name for name in rows.columns if name not in renamed]
+        for name in free:
+            if name in self.columns:
+                aside = f"{name} (file)"
+                while aside in rows.columns:
+                    aside += " (file)"
+                renamed[name] = aside
+        return rows.rename(renamed)
+
+    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """What is wrong with rows whose cells could be read: implausible cells, then the pipeline's own rules."""
+        roles = [role for role in self.pipeline.roles if role.name in self.columns]
+        odd = implausible_cells(rows, roles, datetime.now(UTC).date())
+        rows = rows.join(odd, on=ROW, how="anti", maintain_order="left").rechunk()
+        with self._in_file():
+            found = pl.concat([odd, self.pipeline.faults(rows, options)])
+        # In words that can be looked up in the file.
+        return found.with_columns(pl.col("column").replace(dict(self.columns)))
+
+    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """The pipeline's form of the accepted rows."""
+        with self._in_file():
+            return self.pipeline.tidy(rows, options)
+
+    def check_history(self, rows: pl.DataFrame, options: DatasetOptions) -> None:
+        """Check that the rows can be split and learned from, now rather than in the middle of a run.
+
+        Raises:
+            UserError: they cannot.
+        """
+        with self._in_file():
+            train, _ = self.pipeline.split(rows, options)
+            self.pipeline.training(train, options)
+
+    @contextmanager
+    def _in_file(self) -> Iterator[None]:
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"{self.file_name}: {error}") from error

@@ -1,0 +1,74 @@
+"""Options that a pipeline would not heed: refused, with what to write instead, rather than passed over in silence.
+
+What does not belong here: names and ranges of options (`optiflow.options`), and columns that a file lacks (`roles`).
+"""
+
+from typing import TYPE_CHECKING
+
+from optiflow.errors import UserError
+from optiflow.options import DatasetOptions
+from optiflow.roles import role_line
+from optiflow.upload.faults import options_file
+
+if TYPE_CHECKING:
+    from optiflow.pipelines.spec import Pipeline
+
+HORIZON = "horizon"
+LEAVE_OUT = "Leave it out."
+
+
+def check_options(options: DatasetOptions, pipeline: "Pipeline", file_name: str) -> None:
+    """Check that every option that was given means something to the pipeline.
+
+    Raises:
+        UserError: one does not; says why, and which line says what was meant.
+    """
+    given = options.model_fields_set
+    where = f"{file_name}: option"
+    for name, why in _unheeded(pipeline).items():
+        if name in given and getattr(options, name) != type(options).model_fields[name].default:
+            raise UserError(f"{where} {name} means nothing to {pipeline.name}: {why}")
+    if pipeline.roles:
+        date = next(role.name for role in pipeline.roles if role.kind == "date")
+        for name, role in (("target", pipeline.target), ("date_column", date)):
+            column = getattr(options, name)
+            if column is not None:
+                raise UserError(f"{where} {name} is {column!r}, but {_own(pipeline, name, role, column, file_name)}")
+    if HORIZON in pipeline.own_options and "split" in given:
+        _check_split(options, pipeline, where)
+
+
+def _unheeded(pipeline: "Pipeline") -> dict[str, str]:
+    """The options that no rule of the pipeline looks at, and why."""
+    unheeded = {
+        HORIZON: f"it does not forecast periods. {LEAVE_OUT}",
+        "duplicates": f"it adds no rows up. {LEAVE_OUT}",
+    }
+    unheeded = {name: why for name, why in unheeded.items() if name not in pipeline.own_options}
+    if pipeline.roles:
+        return {**unheeded, "keep_columns": f"its features are chosen already. {LEAVE_OUT}"}
+    return {**unheeded, "columns": "its columns have no names of their own. Use target and date_column."}
+
+
+def _own(pipeline: "Pipeline", option: str, role: str | None, column: str, file_name: str) -> str:
+    if role not in {known.name for known in pipeline.roles}:
+        reckoned = f"reckons its own, {role}" if role else "predicts no column"
+        return f"{pipeline.name} {reckoned}. {LEAVE_OUT}"
+    what = "the column to predict" if option == "target" else "the date"
+    return (
+        f"in {pipeline.name} {what} is called {role}. Write into {options_file(file_name)} instead:\n  columns:\n"
+        f"    {role_line(role, column)}"
+    )
+
+
+def _check_split(options: DatasetOptions, pipeline: "Pipeline", where: str) -> None:
+    if options.split.strategy == "random":
+        raise UserError(
+            f"{where} split.strategy is 'random', but {pipeline.name} forecasts: rows drawn from the past would be told by "
+            f"those around them. {LEAVE_OUT} The newest are held out."
+        )
+    if "test_fraction" in options.split.model_fields_set:
+        raise UserError(
+            f"{where} split.test_fraction means nothing to {pipeline.name}: it holds out as many periods as it forecasts. "
+            f"{LEAVE_OUT} Set {HORIZON} instead."
+        )

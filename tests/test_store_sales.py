@@ -1,0 +1,215 @@
+"""The pipeline `store_sales`: what it refuses, merges, counts and holds out, and what its report shows."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import polars as pl
+import pytest
+from matplotlib.figure import Figure
+
+from optiflow.artifact import SUMMARY_FILE
+from optiflow.errors import UserError
+from optiflow.learners import store_sales as learner
+from optiflow.learners.hyperparameters import parse_hyperparameters
+from optiflow.options import DatasetOptions
+from optiflow.pipelines.spec import FinishedRun
+from optiflow.pipelines.store_sales import STORE_SALES
+from optiflow.samples.store_sales import SAMPLE_OPTIONS, store_sales
+from optiflow.series.weekly_tables import coming_table, stores_table
+from optiflow.series.weeks import with_weeks
+from optiflow.upload import read_upload
+
+OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)
+HEADER = "Store,Date,Weekly_Sales,Holiday_Flag,Temperature,Fuel_Price,CPI,Unemployment"
+FIRST = date(2010, 2, 5)
+
+
+def upload(path: Path, text: str, **options: object):
+    path.write_text(text)
+    return read_upload(path, path.name, DatasetOptions.model_validate(options), STORE_SALES)
+
+
+def file_of(weeks: int, *more: str, header: str = HEADER) -> str:
+    days = [f"{FIRST + timedelta(weeks=week):%d-%m-%Y}" for week in range(weeks)]
+    lines = [f"{store},{day},{1000 * store},0,42.31,2.572,211.09,8.1" for store in (1, 2) for day in days]
+    return "\n".join([header, *lines, *more]) + "\n"
+
+
+def test_walmarts_columns_are_found_and_its_day_first_dates_are_read(tmp_path):
+    read = upload(tmp_path / "sales.csv", file_of(20))
+    assert dict(zip(read.accepted.columns, read.accepted.dtypes, strict=True)) == {
+        "row": pl.Int64,
+        "store": pl.String,
+        "date": pl.Date,
+        **dict.fromkeys(("sales", "holiday", "temperature", "fuel_price", "cpi", "unemployment"), pl.Float64),
+    }
+    assert read.accepted["date"].max() == FIRST + timedelta(weeks=19)
+
+
+def test_weather_and_prices_may_be_missing_and_other_names_are_given_by_the_option_columns(tmp_path):
+    lines = [f"A,{FIRST + timedelta(weeks=week)},{week}" for week in range(20)]
+    text = "\n".join(["Branch,Week,Takings", *lines])
+    with pytest.raises(UserError, match=r"no column for store .*sales"):
+        upload(tmp_path / "sales.csv", text)
+    read = upload(tmp_path / "sales.csv", text, columns={"store": "Branch", "sales": "Takings"})
+    assert read.accepted["sales"].to_list() == list(range(20))
+
+
+def test_every_row_of_a_store_week_that_comes_twice_is_listed_also_under_another_day(tmp_path):
+    twice = ("1,05-02-2010,7,0,1,1,1,1", "2,13-02-2010,7,0,1,1,1,1")  # 13 February is in the week of the 12th
+    read = upload(tmp_path / "sales.csv", file_of(40, *twice), max_rejected_fraction=0.1)
+    assert read.rejected["row"].to_list() == [2, 43, 82, 83]
+    assert read.rejected["reason"][0] == (
+        "the same store-week 2 times, first in row 2; the option `duplicates: sum` adds them up"
+    )
+    assert read.rejected["value"].to_list() == ["1, 2010-02-05", "2, 2010-02-12", "1, 2010-02-05", "2, 2010-02-12"]
+
+
+def test_store_weeks_that_come_twice_are_added_up_if_the_options_say_so(tmp_path):
+    read = upload(tmp_path / "sales.csv", file_of(40, "1,05-02-2010,7,0,1,1,1,1"), duplicates="sum")
+    assert (read.rejected.height, read.merged) == (0, 1)
+    assert read.accepted.filter(row=2)["sales"].to_list() == [1007]
+    assert "week" not in read.accepted.columns
+
+
+def test_sales_below_zero_are_rejected_with_their_row(tmp_path):
+    read = upload(tmp_path / "sales.csv", file_of(40, "1,12-11-2010,-5,0,1,1,1,1"))
+    assert read.rejected.select("row", "column", "value").row(0) == (82, "sales", "-5.0")
+
+
+def test_an_upload_is_counted_by_what_a_forecast_depends_on():
+    def rows(store: str, *weeks: int) -> list[tuple[str, date, float]]:
+        return [(store, FIRST + timedelta(weeks=week), float(week > 2)) for week in weeks]
+
+    cells = rows("A", *range(50), *range(52, 80)) + rows("new", *range(60, 80)) + rows("closed", *range(70))
+    table = pl.DataFrame(cells, schema=["store", "date", "sales"], orient="row")
+    assert STORE_SALES.counts(table, OPTIONS) == {
+        "stores": 3,
+        "weeks": 80,
+        "missing_store_weeks": 2,
+        "zero_sales_rows": 6,
+        "stores_with_short_history": 1,
+        "stores_without_row_in_4_weeks": 1,
+    }
+
+
+def test_a_week_is_seven_days_from_the_files_first_day():
+    days = pl.DataFrame({"date": [FIRST + timedelta(days=day) for day in range(15)]})
+    assert with_weeks(days)["week"].to_list() == [FIRST + timedelta(days=day // 7 * 7) for day in range(15)]
+
+
+def test_the_horizon_is_an_option_that_reaches_the_learner_and_holds_out_so_many_weeks(tmp_path):
+    assert STORE_SALES.hyperparameters(DatasetOptions())["horizon"] == "12"
+    with pytest.raises(UserError, match="horizon"):
+        STORE_SALES.hyperparameters(DatasetOptions(horizon=60))
+    table = upload(tmp_path / "sales.csv", file_of(60)).accepted
+    train, test = STORE_SALES.split(table, DatasetOptions(horizon=5))
+    assert (train.height, test.height) == (110, 10)
+    assert test["date"].min() == FIRST + timedelta(weeks=55)
+
+
+def test_the_year_before_is_beside_the_forecast_only_where_it_is_whole():
+    sold = pl.DataFrame(
+        {"store": ["A", "A", "B"], "date": [FIRST, FIRST + timedelta(weeks=1), FIRST], "sales": [50.0, 50, 9]}
+    )
+    ahead = [FIRST + timedelta(weeks=52), FIRST + timedelta(weeks=53)]
+    forecast = pl.DataFrame({"store": ["A", "A", "B", "B"], "date": ahead * 2, "predicted": [60.0, 50, 7, 7]})
+    made = coming_table(sold, forecast.with_columns(lo_80=pl.col("predicted") - 1, hi_80=pl.col("predicted") + 1))
+    assert made.rows == (("A", 60, 59, 61, 110, 10.0), ("B", 7, 6, 8, 14, None))
+
+
+def test_of_many_stores_the_best_and_the_worst_are_shown():
+    held = pl.DataFrame({"store": [f"{n:02d}" for n in range(40)], "actual": 100.0}).with_columns(
+        predicted=100.0 + pl.int_range(40), lo_80=90.0, hi_80=110.0
+    )
+    shown = stores_table(held)
+    assert [row[0] for row in shown.rows] == [f"{n:02d}" for n in (*range(7), *range(33, 40))]
+    assert shown.rows[-1] == ("39", 100, 39.0, 39.0, 100.0)
+
+
+@dataclass
+class Finished:
+    run: FinishedRun
+    rows: pl.DataFrame
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The sample, from its file to the results, as the chain would have them."""
+    folder = tmp_path_factory.mktemp("run")
+    path = folder / "sample.csv"
+    store_sales().write_csv(path)
+    table = read_upload(path, path.name, OPTIONS, STORE_SALES).accepted
+    train, test = STORE_SALES.split(table, OPTIONS)
+    tables = {"train": train, "test": test.drop("sales"), "actuals": test.select("row", actual="sales")}
+    channels = {name: frame.to_arrow() for name, frame in STORE_SALES.training(train, OPTIONS).channels.items()}
+    parameters = parse_hyperparameters(learner.PARAMETERS, STORE_SALES.hyperparameters(OPTIONS))
+    summary = learner.train(channels, {**parameters, "origins": 1, "trials": 0}, folder, lambda line: None)
+    (folder / SUMMARY_FILE).write_text(json.dumps(summary))
+    results = {}
+    for name, asked in STORE_SALES.scoring(tables, OPTIONS, str).tables.items():
+        pl.DataFrame(learner.score(folder, asked.to_arrow())).write_parquet(folder / f"{name}.parquet.out")
+        results[name] = STORE_SALES.read_result(name, folder, None)
+    return Finished(FinishedRun(options=OPTIONS, **tables, results=results, model=folder, kept=str), table)
+
+
+def test_the_hold_out_is_forecast_without_its_sales_and_closer_than_naively(finished):
+    held = finished.run.held_out
+    assert held["row"].sort().to_list() == finished.run.test["row"].sort().to_list()
+    miss = (held["predicted"] - held["actual"]).abs().mean()
+    naive = [(values - held["actual"]).abs().mean() for values in STORE_SALES.baselines(finished.run).values()]
+    assert len(naive) == 2
+    assert miss < 0.9 * min(naive)
+
+
+def test_the_forecast_has_the_next_weeks_of_every_store(finished):
+    forecast, last = finished.run.results["forecast"], finished.rows["date"].max()
+    assert forecast.height == 8 * 4
+    assert (forecast["date"].min(), forecast["date"].max()) == (last + timedelta(weeks=1), last + timedelta(weeks=8))
+    assert forecast.columns == list(STORE_SALES.results["forecast"].columns)
+    assert forecast.filter(store="Airport")["method"].unique().to_list() == ["recent_level_and_season_of_other_stores"]
+
+
+def test_a_store_that_opened_in_the_hold_out_is_left_out_and_counted(finished):
+    run = finished.run
+    tables = {"train": run.train.filter(pl.col("store") != "Airport"), "test": run.test, "actuals": run.actuals}
+    made = STORE_SALES.scoring(tables, OPTIONS, str)
+    assert made.shown == {"rows_of_new_stores": run.test.filter(store="Airport").height}
+    assert "Airport" not in made.tables["predictions"]["store"]
+    assert made.tables["forecast"].filter(pl.col("sales").is_null(), store="Airport").height == 8
+
+
+def test_the_report_says_what_is_to_come_how_good_each_store_is_and_who_competed(finished):
+    extras = STORE_SALES.extras(finished.run)
+    weeks, coming, stores, candidates = extras.tables
+    total = finished.run.results["forecast"]["predicted"].sum()
+    assert sum(row[1] for row in weeks.rows) == pytest.approx(total, rel=1e-4)
+    assert extras.headlines[0].value == f"{total:,.0f}"
+    assert [row[0] for row in coming.rows] == ["North Gate", "Riverside", "Airport", "Old Town"]
+    assert [row[2] for row in stores.rows] == sorted(row[2] for row in stores.rows)
+    assert [row[-1] for row in candidates.rows].count("champion") == 1
+    assert all(len(row) == len(table.header) for table in extras.tables for row in table.rows)
+    assert extras.metrics is not None
+    assert 0.5 < extras.metrics["coverage_80"] <= extras.metrics["coverage_95"] <= 1
+
+
+def test_the_figures_show_all_stores_and_the_best_and_the_worst_one(finished):
+    figures = STORE_SALES.extras(finished.run).figures
+    assert len({figure.name for figure in figures}) == 3
+    lines = []
+    for figure in figures:
+        axes = Figure().subplots()
+        figure.draw(axes)
+        lines.append([len(line.get_xdata()) for line in axes.get_lines()])
+    assert lines[0] == [60, 8, 8]
+    assert all(line[2] == 8 for line in lines)
+
+
+def test_equal_seeds_give_equal_samples_and_others_do_not():
+    assert store_sales().equals(store_sales())
+    assert not store_sales().equals(store_sales(seed=6))
