@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from assets.tables import MERGED
 from optiflow.learners.training_log import best_round
 from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.report.model import LeftOut, Period, RejectedRows, RowCounts, RunFacts, SeriesUsed, TrainingJob
@@ -19,6 +20,7 @@ def gather_facts(
     """The facts of one revision, from its tables in the lake."""
     rejected = storage.scan_parquet(record.key("rejected")).collect()
     rejected_rows = rejected["row"].n_unique()
+    merged = json.loads(storage.read_bytes(record.key("upload", MERGED)))
     curve = json.loads(run.kept("learning_curve.json"))
     published = storage.scan_parquet(record.key("series")).collect()
     days, tested = (rows[str(record.options.date_column)].cast(pl.Date) for rows in (run.train, run.test))
@@ -32,7 +34,11 @@ def gather_facts(
         options=record.options.model_dump(mode="json"),
         created_at=datetime.now(UTC),
         rows=RowCounts(
-            run.train.height + run.test.height + rejected_rows, rejected_rows, run.train.height, run.test.height
+            run.train.height + run.test.height + rejected_rows + merged,
+            rejected_rows,
+            run.train.height,
+            run.test.height,
+            merged,
         ),
         split_strategy=record.options.split.strategy,
         train_period=Period(days.min(), days.max()),  # pyright: ignore[reportArgumentType]  # dates of a Date column

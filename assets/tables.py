@@ -3,6 +3,7 @@
 What belongs here: assets that are tables made from uploads. What does not: anything that trains or predicts.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -30,6 +31,9 @@ from resources.lake import table_metadata
 from resources.landing import ensure_unchanged, find_upload, opened, read_options, sha256_of
 from resources.revision import pin
 from resources.storage import Storage
+
+MERGED = "/merged-rows.json"
+"""How many rows of the upload were added to others, beside the table, in which they cannot be seen any more."""
 
 ROW_DESCRIPTION = "Number of the row in the uploaded file, the header being row 1"
 
@@ -78,6 +82,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
             created_at=datetime.now(UTC),
         )
         storage.write_parquet(record.key("rejected"), table.rejected)
+        storage.write_bytes(record.key("upload", MERGED), json.dumps(table.merged).encode())
         catalog.open().put_dataset(record)
         pin(context.instance, context.run.run_id, record)
         context.add_output_metadata(

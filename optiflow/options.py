@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from optiflow.errors import UserError
 
+ADDED_LATER = ("columns", "duplicates", "horizon")
+"""Options that the first digests knew nothing of: at their defaults they are left out, so that revisions stay as they are."""
+
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]
 
 
@@ -58,8 +61,11 @@ class DatasetOptions(BaseModel):
         return {str(k): str(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
     def digest(self) -> str:
-        """sha256 hex of the canonical form: equal options, equal digest."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """sha256 hex of the canonical form: equal options, equal digest, also with a later version's new options."""
+        fields = type(self).model_fields
+        unset = {name for name in ADDED_LATER if getattr(self, name) == fields[name].default}
+        said = self.model_dump(mode="json", exclude=unset)
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def parse_options_file(text: str, file_name: str) -> dict[str, Any]:

@@ -84,6 +84,9 @@ def test_every_option_changes_the_digest() -> None:
         "drop_columns": ["a"],
         "keep_columns": ["a"],
         "max_rejected_fraction": 0.5,
+        "columns": {"sales": "a"},
+        "duplicates": "sum",
+        "horizon": 3,
     }
     assert set(changed) == set(DatasetOptions.model_fields)
     digests = {merge_options({key: value}).digest() for key, value in changed.items()}

@@ -107,7 +107,8 @@ def test_spot_training_keeps_checkpoints_in_the_jobs_own_folder():
 
 
 def test_script_mode_gives_the_toolkit_json_in_every_hyperparameter():
-    body = requests.training_job(place(), training(source_uri=SOURCE), IMAGE, "eu-central-1")
+    body = requests.training_job(place(instance_count=3), training(source_uri=SOURCE), IMAGE, "eu-central-1")
+    assert body["ResourceConfig"]["InstanceCount"] == 1
     values = {name: json.loads(text) for name, text in body["HyperParameters"].items()}
     assert values == {
         "num_round": "5",

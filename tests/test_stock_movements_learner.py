@@ -246,7 +246,7 @@ def test_a_row_without_a_number_is_refused_with_its_place(rows: pl.DataFrame, mo
 
 
 def test_too_few_movements_are_refused(rows: pl.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="5 movements cannot say what is usual"):
+    with pytest.raises(UserError, match="5 movements before the hold-out cannot say what is usual"):
         trained(rows.head(5), tmp_path)
 
 

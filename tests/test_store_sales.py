@@ -65,9 +65,16 @@ def test_every_row_of_a_store_week_that_comes_twice_is_listed_also_under_another
     read = upload(tmp_path / "sales.csv", file_of(40, *twice), max_rejected_fraction=0.1)
     assert read.rejected["row"].to_list() == [2, 43, 82, 83]
     assert read.rejected["reason"][0] == (
-        "the same store-week 2 times, first in row 2; the option `duplicates: sum` adds them up"
+        "the same store-week more than once; the option `duplicates: sum` adds them up"
     )
-    assert read.rejected["value"].to_list() == ["1, 2010-02-05", "2, 2010-02-12", "1, 2010-02-05", "2, 2010-02-12"]
+    assert (
+        read.rejected["value"].to_list()
+        == [
+            "1, 2010-02-05: 2 times, first in row 2",
+            "2, 2010-02-12: 2 times, first in row 43",
+        ]
+        * 2
+    )
 
 
 def test_store_weeks_that_come_twice_are_added_up_if_the_options_say_so(tmp_path):
@@ -79,7 +86,7 @@ def test_store_weeks_that_come_twice_are_added_up_if_the_options_say_so(tmp_path
 
 def test_sales_below_zero_are_rejected_with_their_row(tmp_path):
     read = upload(tmp_path / "sales.csv", file_of(40, "1,12-11-2010,-5,0,1,1,1,1"))
-    assert read.rejected.select("row", "column", "value").row(0) == (82, "sales", "-5.0")
+    assert read.rejected.select("row", "column", "value").row(0) == (82, "Weekly_Sales", "-5.0")
 
 
 def test_an_upload_is_counted_by_what_a_forecast_depends_on():
@@ -175,12 +182,13 @@ def test_the_forecast_has_the_next_weeks_of_every_store(finished):
     assert forecast.filter(store="Airport")["method"].unique().to_list() == ["recent_level_and_season_of_other_stores"]
 
 
-def test_a_store_that_opened_in_the_hold_out_is_left_out_and_counted(finished):
+def test_a_store_that_opened_in_the_hold_out_is_asked_for_too_and_counted(finished):
     run = finished.run
     tables = {"train": run.train.filter(pl.col("store") != "Airport"), "test": run.test, "actuals": run.actuals}
     made = STORE_SALES.scoring(tables, OPTIONS, str)
     assert made.shown == {"rows_of_new_stores": run.test.filter(store="Airport").height}
-    assert "Airport" not in made.tables["predictions"]["store"]
+    asked = made.tables["predictions"].filter(pl.col("sales").is_null())
+    assert asked.sort("row")["row"].equals(run.test.sort("row")["row"])
     assert made.tables["forecast"].filter(pl.col("sales").is_null(), store="Airport").height == 8
 
 

@@ -94,7 +94,7 @@ def test_spoiled_rows_are_rejected_with_their_reason(upload: Upload) -> None:
     assert len(early) > 2
     assert len(free) > 2
     assert found == {
-        *((row, "sold", "is before the date of creation") for row in early),
+        *((row, "item_sold_date", "is before the date of creation") for row in early),
         *((row, "price", "is not above 0") for row in free),
     }
 

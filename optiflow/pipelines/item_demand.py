@@ -1,18 +1,21 @@
 """`item_demand`: daily sales per store and item, forecast for the next weeks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from optiflow.learners import item_demand as learner
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.finished import FinishedRun, Kept
-from optiflow.roles import Role
+from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
-from optiflow.series.holdout import last_days
+from optiflow.roles import Role
+from optiflow.series.holdout import last_days, shorter_than_asked
+from optiflow.series.horizon import with_horizon
 from optiflow.series.naive import lately, year_before
 from optiflow.series.repeats import negative_values, repeated_rows, summed
 from optiflow.series.tables import accuracy_table, candidates_table, kinds_table, movers_table
@@ -51,6 +54,7 @@ class ItemDemand(Pipeline):
         Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y")),
     )
     target = "sales"
+    own_options = ("horizon", "duplicates")
     scoring_reads = ("train", "test", "actuals")
     results = {  # noqa: RUF012
         "predictions": Result(
@@ -62,8 +66,7 @@ class ItemDemand(Pipeline):
 
     def hyperparameters(self, options: DatasetOptions) -> dict[str, str]:
         """The learner's, its horizon by the option `horizon`."""
-        own = {"horizon": str(options.horizon or HORIZON), **options.hyperparameters}
-        return super().hyperparameters(options.model_copy(update={"hyperparameters": own}))
+        return super().hyperparameters(with_horizon(options, HORIZON, learner.PARAMETERS))
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Sales below 0, and item-days that come twice unless they are to be added up."""
@@ -104,7 +107,8 @@ class ItemDemand(Pipeline):
         return last_days(rows, "date", _horizon(self, options))
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
-        """The sales before the hold-out."""
+        """The sales before the hold-out; refused where they are too few or all 0, which the job would refuse too."""
+        learner.check_history((train["date"].max() - train["date"].min()).days + 1, bool((train["sales"] > 0).any()))  # pyright: ignore[reportOperatorIssue, reportOptionalOperand, reportAttributeAccessIssue]
         return TrainingInputs({"train": train.select(COLUMNS)})
 
     def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
@@ -122,6 +126,11 @@ class ItemDemand(Pipeline):
     def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
         """The job's table; days to come have no row in the file."""
         return super().read_result(name, outputs, rows).select(*self.results[name].columns)
+
+    def learned(self, run: FinishedRun) -> Learned:
+        """With a note where the forecast goes further than the hold-out."""
+        learned, days = super().learned(run), _horizon(self, run.options)
+        return replace(learned, notes=(*learned.notes, *shorter_than_asked(run.test, "date", days)))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
         """What was sold 364 days earlier, and what was sold lately."""

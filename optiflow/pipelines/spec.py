@@ -18,8 +18,8 @@ from optiflow.learners import learner_named
 from optiflow.learners.hyperparameters import Value, parse_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
-from optiflow.roles import Role
 from optiflow.report.extras import Extras
+from optiflow.roles import Role
 from optiflow.split import split_rows
 
 
@@ -66,6 +66,8 @@ class Pipeline(ABC):
     target: ClassVar[str | None] = None
     """The role that is predicted; None where options name a column, or where nothing is."""
     default_options: ClassVar[Mapping[str, Any]] = {}
+    own_options: ClassVar[tuple[str, ...]] = ()
+    """Those of `horizon` and `duplicates` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
     results: ClassVar[Mapping[str, Result]]
     scoring_reads: ClassVar[tuple[str, ...]] = ("test",)
     """The assets that `scoring` is given."""

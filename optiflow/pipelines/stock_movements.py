@@ -7,12 +7,13 @@ from typing import cast
 
 import polars as pl
 
+from optiflow.learners.stock_movements import check_rows
 from optiflow.movements import findings
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept
-from optiflow.roles import Role
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.roles import Role
 from optiflow.split import ROW
 
 KEYS = ("item_id", "warehouse_id", "transaction_type", "item_category")
@@ -80,7 +81,8 @@ class StockMovements(Pipeline):
         }
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
-        """The older movements."""
+        """The older movements; refused where they are too few, which the job would refuse too."""
+        check_rows(train.height)
         return TrainingInputs({"train": train.select(ROW, *COLUMNS)})
 
     def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:

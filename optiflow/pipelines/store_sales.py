@@ -1,19 +1,22 @@
 """`store_sales`: weekly sales per store, forecast for the next weeks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from optiflow.learners import store_sales as learner
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.finished import FinishedRun, Kept
-from optiflow.roles import Role
+from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
-from optiflow.series.holdout import last_days
+from optiflow.roles import Role
+from optiflow.series.holdout import last_days, shorter_than_asked, without_history
+from optiflow.series.horizon import with_horizon
 from optiflow.series.naive import lately, year_before
 from optiflow.series.one_series import draw_series
 from optiflow.series.repeats import negative_values, repeated_rows, summed
@@ -64,6 +67,7 @@ class StoreSales(Pipeline):
         _extra("unemployment"),
     )
     target = "sales"
+    own_options = ("horizon", "duplicates")
     scoring_reads = ("train", "test", "actuals")
     results = {  # noqa: RUF012
         "predictions": Result(
@@ -75,8 +79,7 @@ class StoreSales(Pipeline):
 
     def hyperparameters(self, options: DatasetOptions) -> dict[str, str]:
         """The learner's, its horizon by the option `horizon`."""
-        own = {"horizon": str(options.horizon or HORIZON), **options.hyperparameters}
-        return super().hyperparameters(options.model_copy(update={"hyperparameters": own}))
+        return super().hyperparameters(with_horizon(options, HORIZON, learner.PARAMETERS))
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Sales below 0, and store-weeks that come twice unless they are to be added up."""
@@ -96,32 +99,37 @@ class StoreSales(Pipeline):
 
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The last `horizon` weeks held out, at most a quarter of all."""
-        return last_days(rows, "date", 7 * _horizon(self, options))
+        train, test = last_days(with_weeks(rows), "week", _horizon(self, options), 7)
+        return train.drop("week"), test.drop("week")
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
-        """The sales before the hold-out."""
+        """The sales before the hold-out; refused where they span too few weeks, which the job would refuse too."""
+        learner.check_weeks((train["date"].max() - train["date"].min()).days // 7 + 1)  # pyright: ignore[reportOperatorIssue, reportOptionalOperand, reportAttributeAccessIssue]
         return TrainingInputs({"train": train.select(COLUMNS)})
 
     def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
-        """The held-out rows after the training rows; and after all rows the weeks to come, for each store.
-
-        A held-out row of a store without a training row cannot be forecast and is left out.
-        """
+        """The held-out rows after the training rows; and after all rows the weeks to come, for each store."""
         train, test = tables["train"].select(ROW, *COLUMNS), tables["test"].select(ROW, *COLUMNS[:2])
         sold = test.join(tables["actuals"].select(ROW, sales="actual"), on=ROW, maintain_order="left")
         known = pl.concat([train, sold])
-        asked = test.join(train.select("store").unique(), on="store", how="semi", maintain_order="left")
-        asked = asked.with_columns(sales=pl.lit(None, pl.Float64))
+        asked = test.with_columns(sales=pl.lit(None, pl.Float64))
+        strangers = test.join(train, on="store", how="anti")
         last = known["date"].max()
         ahead = [last + timedelta(weeks=week + 1) for week in range(_horizon(self, options))]  # pyright: ignore[reportOperatorIssue]
         coming = known.select("store").unique().sort("store").join(pl.DataFrame({"date": ahead}), how="cross")
         coming = coming.select(pl.lit(None, pl.Int64).alias(ROW), *COLUMNS[:2], sales=pl.lit(None, pl.Float64))
         tables = {"predictions": pl.concat([train, asked]), "forecast": pl.concat([known, coming])}
-        return ScoringInputs(tables, shown={"rows_of_new_stores": test.height - asked.height})
+        return ScoringInputs(tables, shown={"rows_of_new_stores": strangers.height})
 
     def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
         """The job's table; weeks to come have no row in the file."""
         return super().read_result(name, outputs, rows).select(*self.results[name].columns)
+
+    def learned(self, run: FinishedRun) -> Learned:
+        """With notes on stores that the training rows lack, and where the forecast goes further than the hold-out."""
+        learned = super().learned(run)
+        further = shorter_than_asked(run.test, "date", _horizon(self, run.options), 7)
+        return replace(learned, notes=(*learned.notes, *without_history(run.test, run.train, "store"), *further))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
         """What was sold 52 weeks earlier, and the mean of the last weeks."""

@@ -7,13 +7,14 @@ from pathlib import Path
 import polars as pl
 
 from optiflow.baselines import fit_baselines
+from optiflow.errors import UserError
 from optiflow.learners.turnover.model import COLUMNS, contributions
-from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.learners.turnover.parameters import FEWEST_SOLD, HORIZON
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
-from optiflow.roles import Role
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Extras
+from optiflow.roles import Role
 from optiflow.split import ROW, split_rows
 from optiflow.training import EXPLAINED_ROWS
 from optiflow.turnover import findings
@@ -114,6 +115,10 @@ class Turnover(Pipeline):
         fraction = options.split.test_fraction / (1 - options.split.test_fraction)
         split = options.split.model_copy(update={"test_fraction": min(fraction, 0.5)})
         fitted, watched = self.split(train, options.model_copy(update={"split": split}))
+        if (sold := fitted["sold"].count()) < FEWEST_SOLD:  # the job would refuse it too
+            raise UserError(
+                f"{sold} of {fitted.height} items to learn from were sold, at least {FEWEST_SOLD} are needed: add older items."
+            )
         return TrainingInputs({"train": fitted.select(TRAINED_ON), "validation": watched.select(TRAINED_ON)})
 
     def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:

@@ -16,7 +16,14 @@ from optiflow.report.extras import Extras
 from optiflow.report.judged import dated_rows
 from optiflow.report.model import SCHEMA_VERSION, BaselineScore, Contribution, Outcome, Period, Report, RunFacts
 from optiflow.report.tables import plain_table
-from optiflow.report.verdict import NOTHING_TO_JUDGE, judge, verdict, warnings_of, warnings_on_errors, warnings_on_missing
+from optiflow.report.verdict import (
+    NOTHING_TO_JUDGE,
+    judge,
+    verdict,
+    warnings_of,
+    warnings_on_errors,
+    warnings_on_missing,
+)
 
 KEPT_CONTRIBUTIONS = 30
 NO_EXTRAS = Extras()

@@ -32,12 +32,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Rows of the upload, of them rejected by validation, and rows trained and tested on."""
+    """Rows of the upload, of them rejected by validation, rows trained and tested on, and rows added to others of these."""
 
     uploaded: int
     rejected: int
     train: int
     test: int
+    merged: int = 0
 
 
 @dataclass(frozen=True)

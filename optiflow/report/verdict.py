@@ -127,6 +127,11 @@ def _on_test_rows(test: int, judged: int) -> Iterator[str]:
 
 
 def _on_rows(rows: RowCounts) -> Iterator[str]:
+    if rows.merged:
+        yield (
+            f"{rows.merged:,} of {count(rows.uploaded, 'uploaded row')} {'was' if rows.merged == 1 else 'were'} added to "
+            "another of the same day and thing, as the option `duplicates: sum` says."
+        )
     if rows.uploaded and rows.rejected / rows.uploaded > MANY_REJECTED:
         yield (
             f"{rows.rejected:,} of {count(rows.uploaded, 'uploaded row')} were rejected "

@@ -24,12 +24,8 @@ def repeated_rows(rows: pl.DataFrame, keys: Sequence[str], what: str) -> pl.Data
         .select(
             pl.col(ROW).cast(pl.Int64),
             column=pl.lit(None, pl.String),
-            reason=pl.format(
-                f"the same {what} {{}} times, first in row {{}}; the option `duplicates: sum` adds them up",
-                "size",
-                "first",
-            ),
-            value=value,
+            reason=pl.lit(f"the same {what} more than once; the option `duplicates: sum` adds them up"),
+            value=pl.format("{}: {} times, first in row {}", value, "size", "first"),
         )
         .select(*SCHEMA)
     )

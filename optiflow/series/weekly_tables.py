@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from optiflow.report.extras import ReportTable
+from optiflow.report.wording import percent
 
 SHOWN_ROWS = 15
 YEAR = timedelta(weeks=52)
@@ -97,17 +98,18 @@ def candidates_table(summary: Mapping[str, Any], in_words: Callable[[str], str])
     rows = tuple(
         (
             in_words(entry["name"]),
-            round(100 * entry["mape"], 2),
-            *(round(100 * value, 2) for value in entry["by_origin"]),
+            percent(entry["mape"]),
+            # What could not be fitted at the older origins was judged at the newest ones only.
+            *map(percent, [*entry["by_origin"], *[None] * (len(summary["origins"]) - len(entry["by_origin"]))]),
             "champion" if entry["name"] == chosen else ("in the mean" if entry["name"] in members else ""),
         )
         for entry in summary.get("candidates", ())
     )
     text = (
-        "Mean miss in % of sales (MAPE). Each forecast the weeks after these dates from the weeks before, as if the rest were "
+        "Mean miss as a share of sales (MAPE). Each forecast the weeks after these dates from the weeks before, as if the rest were "
         "not known. The champion made the forecast; the hold-out weeks took no part in the choice."
     )
-    header = ("Method", "MAPE, %", *(f"from {day}" for day in summary.get("origins", ())), "")
+    header = ("Method", "MAPE", *(f"from {day}" for day in summary.get("origins", ())), "")
     return ReportTable("Candidates", text, header, rows)
 
 

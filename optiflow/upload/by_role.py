@@ -1,7 +1,7 @@
-"""Uploads whose columns a pipeline knows by roles: the file's names while cells are read, those of the roles afterwards.
+"""What a pipeline says of an upload: its columns by their roles, its rules for rows, whether the history is enough.
 
-What belongs here: the two names of a column, and what must hold of an upload before any of its rows reaches the chain.
-What does not: which column has which role (`optiflow.roles`), and reading cells (`columns`).
+Cells are read, and faults told, under the file's names of columns; the chain has those of the roles.
+What does not belong here: which column has which role (`optiflow.roles`), and reading cells (`columns`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Naming:
-    """`columns` is role -> the file's column, for the roles that the file has."""
+    """`columns` is role -> the file's column, for the roles that the file has; empty where columns have no roles."""
 
     pipeline: "Pipeline"
     columns: Mapping[str, str]
@@ -48,7 +48,9 @@ class Naming:
         return kinds_of(self.pipeline.roles, self.columns)
 
     def filled_in(self, options: DatasetOptions) -> DatasetOptions:
-        """The options with the pipeline's own target and date column."""
+        """The options with the pipeline's own target and date column, where columns have roles."""
+        if not self.columns:
+            return options
         date = next(role.name for role in self.pipeline.roles if role.kind == "date")
         return options.model_copy(update={"target": self.pipeline.target, "date_column": date})
 
@@ -57,6 +59,8 @@ class Naming:
 
         A column without a role that is named like one gets ` (file)` behind its name.
         """
+        if not self.columns:
+            return rows
         rows = rows.drop(dropped, strict=False)
         renamed = {column: role for role, column in self.columns.items()}
         free = [name for name in rows.columns if name not in renamed]
@@ -72,9 +76,10 @@ class Naming:
         """What is wrong with rows whose cells could be read: implausible cells, then the pipeline's own rules."""
         roles = [role for role in self.pipeline.roles if role.name in self.columns]
         odd = implausible_cells(rows, roles, datetime.now(UTC).date())
-        rows = rows.join(odd, on=ROW, how="anti", maintain_order="left").rechunk()
-        with self._in_file():
-            found = pl.concat([odd, self.pipeline.faults(rows, options)])
+        found, rows = odd, rows.join(odd, on=ROW, how="anti", maintain_order="left").rechunk()
+        if rows.height:
+            with self._in_file():
+                found = pl.concat([odd, self.pipeline.faults(rows, options)])
         # In words that can be looked up in the file.
         return found.with_columns(pl.col("column").replace(dict(self.columns)))
 
@@ -89,6 +94,8 @@ class Naming:
         Raises:
             UserError: they cannot.
         """
+        if not self.columns:  # whether there is enough to learn from is then for training to say
+            return
         with self._in_file():
             train, _ = self.pipeline.split(rows, options)
             self.pipeline.training(train, options)

@@ -15,13 +15,14 @@ from optiflow.upload.dates import DateReading, check_given_format, read_date_for
 from optiflow.upload.faults import cell_faults, no_faults, options_file
 from optiflow.upload.kinds import PLAIN, Kinds
 from optiflow.upload.numbers import NumberStyle, has_code_like, is_code, number_share, parse_numbers, style_votes
-from optiflow.upload.roles import target_not_numeric
+from optiflow.upload.roles import column_not_numeric, target_not_numeric
 from optiflow.upload.table import NULL_WORDS, RawTable
 
 BOOLEANS = ({"true": True, "false": False}, {"yes": True, "no": False})
 MIN_NUMBER_SHARE = 0.9
 MIN_ROLE_SHARE = 0.5
 SAMPLE_MARGIN = 0.1
+WHOLE, DECIMAL_CODE = r"^[0-9]+(?:\.0+)?$", r"^([0-9]+)\.0+$"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def type_columns(
     for name in _by_certainty(kinds.dates or _given(options.date_column), readings):
         if raw.frame.schema[name].is_temporal():
             continue
-        values = _words_to_null(raw.frame[name].cast(pl.String))
+        values = _words_to_null(_as_text(raw.frame[name]))
         if name in kinds.nullable and values.null_count() == len(values):
             typed[name] = values.cast(pl.Date)
             continue
@@ -103,6 +104,8 @@ def type_columns(
             put(name, parse_numbers(_words_to_null(values), style), "is not a number")
         elif name in typed:
             continue
+        elif kinds != PLAIN:
+            continue  # no row may be lost over a column that nothing is done with
         elif reading is not None:
             formats[name] = reading.date_format
             put(name, without_midnights(parse_dates(values, reading.date_format)), "is not a date")
@@ -112,7 +115,7 @@ def type_columns(
             put(name, column, "is not a number, as the rest of the column is")
     frame = frame.with_columns(_dates_for_midnights(raw.frame)).with_columns(typed.values())
     for name in kinds.numbers or _given(options.target):
-        _check_target(raw.frame[name], frame, name, file_name)
+        _check_target(raw.frame[name], frame, name, file_name, kinds)
     return TypedTable(_numbers_as_floats(frame, kinds), pl.concat([no_faults(), *faults]), formats)
 
 
@@ -126,10 +129,13 @@ def _by_certainty(names: Sequence[str], readings: Mapping[str, DateReading]) -> 
 
 
 def _as_text(values: pl.Series) -> pl.Series:
-    # A code that a spreadsheet has made a number: 17850.0 is customer 17850.
+    # A code that a program has made a number: 17850.0 is customer 17850.
     if values.dtype.is_float() and bool((values.drop_nulls() == values.drop_nulls().round(0)).all()):
-        values = values.cast(pl.Int64)
-    return values.cast(pl.String)
+        return values.cast(pl.Int64, strict=False).cast(pl.String)
+    values = values.cast(pl.String)
+    if values.str.contains(DECIMAL_CODE).any() and bool(values.drop_nulls().str.contains(WHOLE).all()):
+        return values.str.replace(DECIMAL_CODE, "$1")
+    return values
 
 
 def _numbers_as_floats(frame: pl.DataFrame, kinds: Kinds) -> pl.DataFrame:
@@ -200,10 +206,12 @@ def _dates_for_midnights(frame: pl.DataFrame) -> list[pl.Series]:
     return [without_midnights(s) for s in frame if isinstance(s.dtype, pl.Datetime)]
 
 
-def _check_target(before: pl.Series, frame: pl.DataFrame, target: str, file_name: str) -> None:
+def _check_target(before: pl.Series, frame: pl.DataFrame, target: str, file_name: str, kinds: Kinds) -> None:
     after = frame[target]
     present = before.drop_nulls()
     bad = before.filter(after.is_null() & before.is_not_null())
     if not after.dtype.is_numeric() or len(bad) * 2 > len(present):
         examples = (bad if len(bad) else present).cast(pl.String).unique(maintain_order=True).head(3).to_list()
+        if kinds != PLAIN:
+            raise column_not_numeric(target, examples, file_name)
         raise target_not_numeric(frame, target, examples, file_name)

@@ -78,7 +78,9 @@ def parse_dates(values: pl.Series, date_format: str) -> pl.Series:
     A year below 1000 is no fit: `31/5/18` is not the year 18.
     """
     if date_format in EPOCHS:
-        parsed = (values.cast(pl.Int64, strict=False) * EPOCHS[date_format]).cast(pl.Datetime("us"))
+        # Programs whose whole numbers know no gaps write 1704096000000.0.
+        count = values.cast(pl.Float64, strict=False) * EPOCHS[date_format]
+        parsed = count.cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
     elif not TIME_DIRECTIVES.search(date_format):
         parsed = values.str.to_date(date_format, strict=False)
     else:
@@ -91,7 +93,7 @@ def parse_dates(values: pl.Series, date_format: str) -> pl.Series:
 
 def epoch_format(values: pl.Series) -> str | None:
     """The format of text that counts seconds or milliseconds since 1970, as its number of digits tells; else None."""
-    for name, pattern in (("epoch_ms", r"^1\d{12}$"), ("epoch_s", r"^1\d{9}$")):
+    for name, pattern in (("epoch_ms", r"^1\d{12}(\.\d+)?$"), ("epoch_s", r"^1\d{9}(\.\d+)?$")):
         if len(values.drop_nulls()) and bool(values.drop_nulls().str.contains(pattern).all()):
             return name
     return None

@@ -125,7 +125,7 @@ def _fits_half(sample: pl.Series, date_format: str, allow_digits: bool) -> bool:
 def _no_format(values: pl.Series, reading: DateReading | None, column: str, file_name: str) -> str:
     distinct = values.drop_nulls().unique(maintain_order=True)
     if len(distinct) == 0:
-        return f"{file_name}, column {column!r}: the date column is empty. Name another one as date_column."
+        return f"{file_name}, column {column!r}: the date column is empty. Fill it, or name another one."
     if epoch := epoch_format(distinct):
         unit = "milliseconds" if epoch == "epoch_ms" else "seconds"
         return (

@@ -34,6 +34,8 @@ def check_options(options: DatasetOptions, pipeline: "Pipeline", file_name: str)
             column = getattr(options, name)
             if column is not None:
                 raise UserError(f"{where} {name} is {column!r}, but {_own(pipeline, name, role, column, file_name)}")
+    if pipeline.dataset_parameter is not None and pipeline.dataset_parameter in options.hyperparameters:
+        raise UserError(f"{where} hyperparameters.{pipeline.dataset_parameter} is told by the file's name. {LEAVE_OUT}")
     if HORIZON in pipeline.own_options and "split" in given:
         _check_split(options, pipeline, where)
 

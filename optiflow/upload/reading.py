@@ -29,10 +29,10 @@ class Upload:
     """A file as typed rows and rejected rows.
 
     `accepted` is `row` (Int64, the row number in the file as a spreadsheet shows it: header 1, first data row 2; for
-    Parquet too) and the typed columns, those of a role under its name, those of `drop_columns` included (as text).
-    `rejected` has one line per fault: row Int64, column String (null when the row as a whole is wrong), reason String,
-    value String. Accepted, merged and distinct rejected rows add up to `rows_in`. `date_formats` is by column, for
-    those that were text.
+    Parquet too) and the typed columns: those of `drop_columns` included (as text), or, where columns have roles, without
+    them and each under the name of its role. `rejected` has one line per fault: row Int64, column String (as the file
+    calls it; null when the row as a whole is wrong), reason String, value String. Accepted, merged and distinct rejected
+    rows add up to `rows_in`. `date_formats` is by the file's column, for those that were text.
     """
 
     accepted: pl.DataFrame
@@ -67,9 +67,9 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
     raw = read_table(path, file_name, options.drop_columns)
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
-    naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None and pipeline.roles else None
+    naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None
     kinds = PLAIN if naming is None else naming.kinds
-    if naming is None:
+    if kinds == PLAIN:
         options, typed = _with_roles(raw, options, file_name)
     else:
         typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, kinds)
@@ -85,11 +85,11 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
         accepted = _without(accepted, faults)
     rejected = faults.sort(ROW, maintain_order=True)
     refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction)
+    _check_height(accepted, raw.rows_in, file_name)
     if naming is not None:
         accepted = naming.tidy(accepted, options)
-    _check_usable(accepted, options.target, raw.rows_in, naming, file_name)
-    if naming is not None:
         naming.check_history(accepted, options)
+    _check_varies(accepted, options.target, naming, file_name)
     return Upload(
         accepted=accepted,
         rejected=rejected,
@@ -118,22 +118,21 @@ def _with_roles(raw: RawTable, options: DatasetOptions, file_name: str) -> tuple
     return options, type_columns(raw, options, readings, file_name)
 
 
-def _check_usable(
-    accepted: pl.DataFrame, target: str | None, rows_in: int, naming: Naming | None, file_name: str
-) -> None:
+def _check_height(accepted: pl.DataFrame, rows_in: int, file_name: str) -> None:
     if accepted.height < MIN_ROWS:
         raise UserError(
             f"{file_name}: only {accepted.height} usable {'row' if accepted.height == 1 else 'rows'} of {rows_in}; at least {MIN_ROWS} are needed. "
             "Upload a file with more rows."
         )
-    if target is not None and accepted[target].n_unique() == 1:
-        value = accepted[target][0]
-        if naming is None:
-            raise UserError(
-                f"{file_name}: target {target!r} is {value} in every row, so there is nothing to predict. Name another target."
-            )
-        told = "unknown" if value is None else f"{value:g}"
-        raise UserError(
-            f"{file_name}: {naming.columns.get(target, target)!r} is {told} in every row, so there is nothing to predict. "
-            "Check the export."
-        )
+
+
+def _check_varies(accepted: pl.DataFrame, target: str | None, naming: Naming | None, file_name: str) -> None:
+    if target is None or accepted[target].n_unique() > 1:
+        return
+    named = naming is not None and naming.columns
+    name = named.get(target, target) if named else target
+    value = accepted[target][0]
+    raise UserError(
+        f"{file_name}: target {name!r} is {'unknown' if value is None else value} in every row, so there is nothing to "
+        f"predict. {'Check the export.' if named else 'Name another target.'}"
+    )

@@ -65,6 +65,14 @@ def target_not_numeric(frame: pl.DataFrame, target: str, examples: list[str], fi
     return UserError(f"{file_name}: target {quote(target)} is not numeric{such}. {others}.")
 
 
+def column_not_numeric(column: str, examples: list[str], file_name: str) -> UserError:
+    """The error for a column whose role is a number, but that is mostly text."""
+    return UserError(
+        f"{file_name}, column {quote(column)}: is not numeric (for example {quote_all(examples)}). Mend it, or say in the "
+        "options file under columns: which column holds the numbers."
+    )
+
+
 def only_date_column(dates: list[str], file_name: str) -> str:
     """The date column where the options name none: the only one that reads as dates.
 

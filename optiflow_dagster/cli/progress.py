@@ -22,9 +22,10 @@ SHOWN = {
     "training_job": ("job", "adopted"),
     "model": ("seconds",),
     "prediction_job": ("job", "adopted"),
-    "mse_report": ("mse", "baseline_mse", "skill"),
 }
 """Metadata worth a look while waiting."""
+
+SHOWN_OF_REPORT = ("mse", "baseline_mse", "skill")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Progress:
     def _say_materialized(self, event: dg.DagsterEvent) -> None:
         materialization = event.step_materialization_data.materialization
         name = materialization.asset_key.path[-1]
-        shown = [_short(key, materialization.metadata.get(key)) for key in SHOWN.get(name, ())]
+        keys = SHOWN_OF_REPORT if "verdict" in materialization.metadata else SHOWN.get(name, ())
+        shown = [_short(key, materialization.metadata.get(key)) for key in keys]
         rows = materialization.metadata.get("dagster/partition_row_count")
         shown += [f"{rows.value:,} rows"] if rows else []
         seconds = time.monotonic() - self._began

@@ -44,7 +44,8 @@ def training_job(settings: SageMakerSettings, request: JobRequest, image: str, r
         },
         "ResourceConfig": {
             "InstanceType": settings.instance_type,
-            "InstanceCount": settings.instance_count,
+            # Only SageMaker's own XGBoost shares a training; several machines would each train all of ours.
+            "InstanceCount": 1 if request.source_uri else settings.instance_count,
             "VolumeSizeInGB": settings.volume_gb,
             **volume_encryption(settings, settings.instance_type),
         },

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optiflow.errors import UserError
 from optiflow.learners.hyperparameters import MAX_INT, Choice, Number, Pattern, Value
 
 if TYPE_CHECKING:
@@ -45,6 +46,28 @@ DEFAULTS: Mapping[str, str] = {
 }
 
 REQUIREMENTS: tuple[str, ...] = ("lightgbm>=4.5,<5",)
+
+LEAST_DAYS = 28
+
+
+def check_history(days: int, sold: bool) -> None:
+    """Check that there is something to learn from.
+
+    Args:
+        days: What the rows to learn from span.
+        sold: Whether any of them has a sale.
+
+    Raises:
+        UserError: fewer than 28 days, or no sale.
+    """
+    if days < LEAST_DAYS:
+        raise UserError(
+            f"the history before the hold-out spans {days} days: item_demand needs at least {LEAST_DAYS}. Add older days."
+        )
+    if not sold:
+        raise UserError(
+            "every row before the hold-out has 0 sales: there is nothing to forecast from. Check the export, or add days."
+        )
 
 
 def train(

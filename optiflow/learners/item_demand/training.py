@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optiflow.errors import UserError
+from optiflow.learners.item_demand import check_history
 from optiflow.learners.item_demand.accuracy import accuracy, seasonal_naive
 from optiflow.learners.item_demand.boosting import corrected, learn
 from optiflow.learners.item_demand.features import FEATURES, features
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MODEL_FILE, TREES_FILE = "item-demand.json", "lightgbm.txt"
 NAIVE, LIGHTGBM = "seasonal naive", "LightGBM"
-LEAST_DAYS = 28
 YEAR = 364
 
 
@@ -44,10 +43,7 @@ def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Cal
         UserError: under 28 days of history, or nothing sold.
     """
     grid, _ = read_grid(table, str(parameters["gaps"]))
-    if grid.days < LEAST_DAYS:
-        raise UserError(f"the history spans {grid.days} days: item_demand needs at least {LEAST_DAYS}.")
-    if not grid.sales.any():
-        raise UserError("every row has 0 sales: there is nothing to forecast from.")
+    check_history(grid.days, bool(grid.sales.any()))
     horizon = int(parameters["horizon"])
     window = min(horizon, grid.days // 4)
     origin = grid.days - window

@@ -41,6 +41,18 @@ MIN_ROWS = 20
 """Fewer rows say nothing of what is usual."""
 
 
+def check_rows(count: int) -> None:
+    """Check that there are movements enough to learn from.
+
+    Raises:
+        UserError: there are fewer than 20.
+    """
+    if count < MIN_ROWS:
+        raise UserError(
+            f"{count} movements before the hold-out cannot say what is usual: at least {MIN_ROWS} are needed. Add older ones."
+        )
+
+
 def train(
     channels: "Mapping[str, pa.Table]", parameters: Mapping[str, Value], folder: Path, say: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -62,8 +74,7 @@ def train(
     from optiflow.learners.stock_movements import components, encodings, features, files, scoring
 
     rows = channels["train"]
-    if rows.num_rows < MIN_ROWS:
-        raise UserError(f"{rows.num_rows} movements cannot say what is usual: at least {MIN_ROWS} are needed.")
+    check_rows(rows.num_rows)
     features.refuse_missing_numbers(rows)
     known = encodings.fit(rows)
     say(f"Encodings of {len(known.words['item_id'])} items, {len(known.words['warehouse_id'])} warehouses")

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optiflow.learners.hyperparameters import MAX_INT, Choice, Number, Pattern, Value
+from optiflow.errors import UserError
+from optiflow.learners.hyperparameters import MAX_INT, Choice, Number, Pattern, Value, parse_hyperparameters
+from optiflow.learners.store_sales.names import FEWEST_WEEKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +42,19 @@ REQUIREMENTS: tuple[str, ...] = ("statsforecast>=2,<3", "mlforecast>=1,<2", "opt
 NEEDS_SKLEARN = True
 
 
+def check_weeks(weeks: int) -> None:
+    """Check that there is something to learn from.
+
+    Raises:
+        UserError: the rows to learn from span fewer than five weeks.
+    """
+    if weeks < FEWEST_WEEKS:
+        raise UserError(
+            f"the history before the hold-out has {weeks} weeks: at least {FEWEST_WEEKS} are needed to forecast. Add older "
+            "weeks."
+        )
+
+
 def train(
     channels: Mapping[str, "pa.Table"], parameters: Mapping[str, Value], folder: Path, say: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -60,8 +75,7 @@ def train(
     """
     from optiflow.learners.store_sales.training import fit
 
-    defaults = {name: PARAMETERS[name].parse(text) for name, text in DEFAULTS.items()}
-    return fit(channels["train"], {**defaults, **parameters}, folder, say)
+    return fit(channels["train"], {**parse_hyperparameters(PARAMETERS, DEFAULTS), **parameters}, folder, say)
 
 
 def score(folder: Path, rows: "pa.Table") -> "pa.Table":
@@ -70,14 +84,15 @@ def score(folder: Path, rows: "pa.Table") -> "pa.Table":
     Args:
         folder: Where `train` wrote the model.
         rows: As the channel `train`, and `row` (int64, may be null) if there is one. Rows with null `sales` are the
-            ones to forecast; each comes after its store's last week with sales.
+            ones to forecast; each comes after its store's last week with sales. A store without sales gets the level of
+            the others.
 
     Returns:
         One row per row to forecast, in their order: `row`, `store`, `date`, `predicted`, `lo_95`, `lo_80`, `hi_80`,
         `hi_95` (float64, in units of sales), `method` (string).
 
     Raises:
-        UserError: a row to forecast has a store without history, or does not come after its history.
+        UserError: no row has sales, or a row to forecast does not come after its store's last week with sales.
     """
     from optiflow.learners.store_sales.scoring import forecast
 

@@ -35,7 +35,8 @@ class Model:
             "champion": self.champion,
             "members": self.members,
             "growth": self.growth and self.growth.to_json(),
-            "trees": self.trees and {"shape": self.trees.shape.to_json(), "seed": self.trees.seed},
+            "trees": self.trees
+            and {"shape": self.trees.shape.to_json(), "seed": self.trees.seed, "seen": self.trees.seen},
             "date_is": self.date_is,
             "bands": self.bands.to_json(),
             "simple": self.simple.to_json(),
@@ -54,6 +55,8 @@ def load(folder: Path) -> Model:
     data = json.loads((folder / FILE).read_text())
     trees = data["trees"] and Trees(Shape(**data["trees"]["shape"]), 1, data["trees"]["seed"])
     if trees and TREES in data["members"]:
+        low, high = data["trees"]["seen"]
+        trees.seen = (low, high)
         trees.load(folder)
     return Model(
         data["champion"],

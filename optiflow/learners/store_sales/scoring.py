@@ -17,6 +17,10 @@ from optiflow.learners.store_sales.panel import Panel, read_panel, week_of
 from optiflow.learners.store_sales.per_store import processes
 
 MOST_STEPS = 104
+OTHERS = "level_of_other_stores"
+"""For a store without any sales: what half of the others sell more than, in bands as wide as they differ."""
+
+STRANGER = -1
 FILLED = "last_year_same_week"
 """For weeks in which other stores have rows already, but this one not any more."""
 
@@ -28,22 +32,23 @@ def forecast(folder: Path, rows: pa.Table) -> pa.Table:
     stores = wanted["store"].cast(pa.string()).to_pylist()
     days = wanted["date"].cast(pa.date32()).to_pylist()
     place = {store: column for column, store in enumerate(panel.stores)}
-    strangers = sorted({store for store in stores if store not in place})
-    if strangers:
-        raise UserError(f"store {strangers[0]!r} has no row with sales: there is no history to forecast it from.")
-    column = np.array([place[store] for store in stores], dtype=int)
+    column = np.array([place.get(store, STRANGER) for store in stores], dtype=int)
+    stranger = column == STRANGER
     week = np.array([week_of(panel, day) for day in days], dtype=int)
     newest = np.array([np.flatnonzero(known)[-1] for known in panel.known.T])
-    steps = week - newest[column]
+    steps = np.where(stranger, np.maximum(week - panel.weeks + 1, 1), week - newest[column])
     _check_steps(stores, days, steps)
 
     horizon = max(int(week.max(initial=0)) - panel.weeks + 1, 1)
     ahead, with_season = _ahead(panel, model, horizon)
-    logs = np.concatenate([panel.logs, ahead])[week, column]
-    seasonal_row = with_season[column]
+    matrix = np.concatenate([panel.logs, ahead])
+    usual = np.nanmedian(matrix, axis=1)
+    logs = np.where(stranger, usual[week], matrix[week, column])
+    seasonal_row = with_season[column] & ~stranger
     simple = fallback.method(int(with_season.sum()))
     method = np.where(seasonal_row, model.champion, simple)
     method = np.where(week < panel.weeks, FILLED, method)
+    method = np.where(stranger, OTHERS, method)
     out = {
         "row": wanted["row"].cast(pa.int64()) if "row" in wanted.column_names else pa.nulls(len(stores), pa.int64()),
         "store": pa.array(stores, pa.string()),
@@ -56,6 +61,7 @@ def forecast(folder: Path, rows: pa.Table) -> pa.Table:
             model.bands.half_width(coverage, stores, steps),
             model.simple.half_width(coverage, stores, steps),
         )
+        + np.where(stranger, np.nanquantile(np.abs(matrix - usual[:, None]), int(coverage) / 100, axis=1)[week], 0)
         for coverage in ("80", "95")
     }
     out |= {"lo_95": np.exp(logs - half["95"]), "lo_80": np.exp(logs - half["80"])}

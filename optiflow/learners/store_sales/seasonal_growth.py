@@ -43,11 +43,20 @@ def seasonal_growth(history: History, growth: Growth) -> np.ndarray:
     common = np.nanmedian(yearly, axis=1)
     recent = yearly[-growth.weeks :]
     own = np.nanmedian(recent - common[-growth.weeks :, None], axis=0)
+    return last_years(history, growth.older) + np.median(common[-growth.weeks :]) + growth.own * own
+
+
+def last_years(history: History, older: float) -> np.ndarray:
+    """Steps x stores: last year's same week, averaged with that of the year before, brought to last year's level.
+
+    One year's week holds that year's chance; two years' mean holds less of it. Where there is no year before last, last
+    year stands alone.
+    """
     base = history.same_week(history.pooled)
-    if growth.older > 0 and len(history.pooled) >= 2 * YEAR:
-        older = history.same_week(history.pooled, years=2) + _growth_then(history, yearly)
-        base = np.where(np.isnan(older), base, (1 - growth.older) * base + growth.older * older)
-    return base + np.median(common[-growth.weeks :]) + growth.own * own
+    if older == 0 or len(history.pooled) < 2 * YEAR:
+        return base
+    before = history.same_week(history.pooled, years=2) + _growth_then(history, history.yearly())
+    return np.where(np.isnan(before), base, (1 - older) * base + older * before)
 
 
 def choose_growth(histories: Sequence[tuple[History, np.ndarray]]) -> Growth:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from optiflow.errors import UserError
 from optiflow.learners.hyperparameters import Value
-from optiflow.learners.store_sales import fallback
+from optiflow.learners.store_sales import check_weeks, fallback
 from optiflow.learners.store_sales.candidates import MEAN, SINGLE, TREES, Fitted
 from optiflow.learners.store_sales.history import prepare, seasonal
 from optiflow.learners.store_sales.intervals import learn_bands
 from optiflow.learners.store_sales.model import Model
+from optiflow.learners.store_sales.names import FEWEST_WEEKS, in_words
 from optiflow.learners.store_sales.panel import Panel, read_panel
 from optiflow.learners.store_sales.per_store import processes
 from optiflow.learners.store_sales.seasonal_growth import choose_growth
@@ -35,7 +35,6 @@ from optiflow.learners.store_sales.validation import (
     useful,
 )
 
-FEWEST_WEEKS = 5
 Say = Callable[[str], None]
 
 
@@ -51,8 +50,7 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
         UserError: a store-week comes twice, or no store has five weeks.
     """
     panel = read_panel(rows)
-    if panel.weeks < FEWEST_WEEKS:
-        raise UserError(f"the history has {panel.weeks} weeks: at least {FEWEST_WEEKS} are needed to forecast.")
+    check_weeks(panel.weeks)
     horizon, date_is = int(parameters["horizon"]), str(parameters["date_is"])
     say(f"{len(panel.stores)} stores, {panel.weeks} weeks from {panel.first}, {panel.filled()} missing weeks filled")
     pasts = past_origins(panel, horizon, int(parameters["origins"]), STEP, date_is)
@@ -63,12 +61,12 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
     growth = choose_growth([(past.history, past.actual) for past in dense])
     most_trees, seed = int(parameters["trees"]), int(parameters["seed"])
     judged = [(past.history, past.actual) for past in pasts]
-    shape = tune(judged, int(parameters["trials"]), most_trees, seed, say)
+    shape = tune(judged, growth.older, int(parameters["trials"]), most_trees, seed, say)
     fitted_at = [Fitted(growth, Trees(shape, most_trees, seed).fit(past.history)) for past in pasts]
     forecasts = judge(pasts, fitted_at, SINGLE, processes(int(parameters["nthread"])))
     scores = {name: mape(pasts, values) for name, values in forecasts.items()}
-    champion = choose(scores)
-    members = useful(scores) if champion == MEAN else [champion]
+    champion = choose(pasts, forecasts)
+    members = useful(pasts, forecasts) if champion == MEAN else [champion]
     for name in sorted(scores, key=scores.__getitem__):
         say(f"{name}: MAPE {scores[name]:.2%} over {len(pasts)} past origins")
 
@@ -149,6 +147,9 @@ def _counts(panel: Panel, short: list[str], method: str) -> dict[str, Any]:
             "weeks missing at the end by last year's same week."
         )
     if short:
-        notes.append(f"{len(short)} stores with too short a history are forecast by a simpler model: {method}.")
+        notes.append(
+            f"{len(short)} {'store' if len(short) == 1 else 'stores'} with too short a history: forecast by a simpler model, "
+            f"{in_words(method).lower()}."
+        )
     counts = {"stores": len(panel.stores), "weeks": panel.weeks, "filled_weeks": filled}
     return {**counts, "short_stores": short, "fallback": method, "notes": notes}

@@ -13,6 +13,7 @@ import numpy as np
 
 from optiflow.learners.store_sales.history import History
 from optiflow.learners.store_sales.names import YEAR
+from optiflow.learners.store_sales.seasonal_growth import last_years
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 FOREST_FILE, BOOSTED_FILE = "forest.ubj", "boosted.ubj"
 LAGS = (1, 2, 4, 8)
 MEANS = (4, 13)
+SEEN, RECENT_WEEKS = (0.01, 0.99), 8
+"""Quantiles of the growth in training that bound what the trees know, and the weeks that tell a store's own growth."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,16 @@ class Trees:
     def __init__(self, shape: Shape, most_trees: int, seed: int) -> None:
         self.shape, self.most_trees, self.seed = shape, most_trees, seed
         self.models: dict[str, Any] = {}
+        self.seen = (-100.0, 100.0)  # wider than any difference of logarithms
 
     def fit(self, history: History) -> "Trees":
         """Learn from every week of the history that has its lags."""
         from xgboost import XGBRegressor, XGBRFRegressor
 
         features = self._features()
-        table = features.preprocess(_long(history), static_features=["code"], validate_data=False)
+        table: Any = features.preprocess(_long(history), static_features=["code"], validate_data=False)
         inputs, target = table.drop(columns=["unique_id", "ds", "y"]), table["y"]
+        self.seen = (float(np.quantile(target, SEEN[0])), float(np.quantile(target, SEEN[1])))
         # One thread: a few thousand rows take half a second, and 30 with two threads that wait for each other on a busy
         # machine.
         shared = {"colsample_bynode": self.shape.columns, "random_state": self.seed, "n_jobs": 1}
@@ -67,13 +72,18 @@ class Trees:
         return self
 
     def forecast(self, history: History) -> np.ndarray:
-        """Steps x stores, logarithms without the calendar's effects."""
+        """Steps x stores: growth over the year before, a difference of logarithms."""
+        # Trees know no growth beyond what they learned from: a store that has left that range is moved back to its edge
+        # before, and out again after.
+        recent = np.nanmedian(_growth(history)[-RECENT_WEEKS:], axis=0)
+        moved = recent - np.clip(recent, self.seen[0], self.seen[1])
+        table = _long(history)
+        table["y"] -= moved[table["code"]]
         features = self._features()
-        features.preprocess(_long(history), static_features=["code"], validate_data=False)
+        features.preprocess(table, static_features=["code"], validate_data=False)
         features.models_ = self.models
         made = features.predict(history.steps)
-        growth = made[["forest", "boosted"]].mean(axis=1).to_numpy().reshape(-1, history.steps).T
-        return history.same_week(history.pooled) + growth
+        return made[["forest", "boosted"]].mean(axis=1).to_numpy().reshape(-1, history.steps).T + moved
 
     def save(self, folder: Path) -> None:
         """Write both, as UBJ."""
@@ -93,11 +103,12 @@ class Trees:
         from mlforecast import MLForecast
         from mlforecast.lag_transforms import RollingMean
 
+        means: Any = [RollingMean(weeks, min_samples=1) for weeks in MEANS]
         return MLForecast(
             models=[],
             freq="7D",
             lags=list(LAGS),
-            lag_transforms={1: [RollingMean(weeks, min_samples=1) for weeks in MEANS]},
+            lag_transforms={1: means},
             date_features=["month", "week"] if self.shape.calendar else None,
             num_threads=1,
         )
@@ -105,6 +116,7 @@ class Trees:
 
 def tune(
     pasts: Sequence[tuple[History, np.ndarray]],
+    older: float,
     trials: int,
     most_trees: int,
     seed: int,
@@ -114,6 +126,7 @@ def tune(
 
     Args:
         pasts: Each with the actual logarithms, steps x stores, NaN where none is known.
+        older: Weight of the year before last in what growth is added to.
         trials: Shapes to try, the default one first; 0 takes it untried.
         most_trees: Trees of each ensemble.
         seed: Of the sampler and the trees.
@@ -128,7 +141,7 @@ def tune(
         trees = Trees(_suggest(trial), most_trees, seed)
         errors = []
         for past, actual in pasts:
-            made = trees.fit(past).forecast(past) + past.ahead[:, None]
+            made = last_years(past, older) + trees.fit(past).forecast(past) + past.ahead[:, None]
             errors.append(np.nanmean(np.abs(np.expm1(made - actual))))
         return float(np.mean(errors))
 
@@ -150,11 +163,15 @@ def _suggest(trial: Any) -> Shape:
     )
 
 
+def _growth(history: History) -> np.ndarray:
+    return history.pooled[YEAR:] - history.pooled[:-YEAR]
+
+
 def _long(history: History) -> "pd.DataFrame":
     """One row per store and week that has a week of last year, in mlforecast's form; stores by their place."""
     import pandas as pd
 
-    growth = history.pooled[YEAR:] - history.pooled[:-YEAR]
+    growth = _growth(history)
     store, week = np.nonzero(~np.isnan(growth.T))
     days = np.datetime64(history.panel.day(YEAR), "ns") + week * np.timedelta64(7, "D")
     return pd.DataFrame({"unique_id": store, "ds": days, "y": growth[week, store], "code": store})

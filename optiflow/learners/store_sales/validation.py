@@ -59,32 +59,37 @@ def judge(
 ) -> dict[str, list[np.ndarray]]:
     """For each candidate and the mean of the useful ones, what it forecast at each origin (steps x stores).
 
-    The mean is of those with a lower MAPE than the seasonal naive, if two or more have one.
+    The mean is of those with a lower MAPE than the seasonal naive, if two or more have one. What could not be fitted at
+    the older origins, for want of a second season, has forecasts for the newest ones only.
     """
     made = [run(names, past.history, fitted, at_once) for past, fitted in zip(pasts, fitted_at, strict=True)]
-    forecasts = {name: [at_origin[name] for at_origin in made] for name in made[0]}
-    scores = {name: mape(pasts, values) for name, values in forecasts.items()}
-    members = useful(scores)
+    forecasts = {name: [at_origin[name] for at_origin in made if name in at_origin] for name in made[0]}
+    members = useful(pasts, forecasts)
     if len(members) > 1:
         forecasts[MEAN] = [mean(at_origin, members) for at_origin in made]
     return forecasts
 
 
-def useful(scores: Mapping[str, float]) -> list[str]:
-    """The candidates that beat the seasonal naive, best first."""
-    better = [name for name, score in scores.items() if name not in (NAIVE, MEAN) and score < scores[NAIVE]]
-    return sorted(better, key=scores.__getitem__)
+def useful(pasts: Sequence[Past], forecasts: Mapping[str, Sequence[np.ndarray]]) -> list[str]:
+    """The candidates that beat the seasonal naive at the origins where they could be fitted, best first."""
+    scores = {name: mape(pasts, values) for name, values in forecasts.items() if name not in (NAIVE, MEAN)}
+    naive = {name: mape(pasts, forecasts[NAIVE][: len(forecasts[name])]) for name in scores}
+    return sorted((name for name in scores if scores[name] < naive[name]), key=lambda name: scores[name] / naive[name])
 
 
-def choose(scores: Mapping[str, float]) -> str:
-    """The champion: the mean of the useful ones, unless one candidate's MAPE is lower by `MARGIN` of it."""
+def choose(pasts: Sequence[Past], forecasts: Mapping[str, Sequence[np.ndarray]]) -> str:
+    """The champion: the mean of the useful ones, unless the best candidate's MAPE is lower by `MARGIN` of it.
+
+    Only what was judged at every origin can be champion by itself.
+    """
+    scores = {name: mape(pasts, values) for name, values in forecasts.items() if len(values) == len(pasts)}
     best = min(scores, key=scores.__getitem__)
     return MEAN if MEAN in scores and scores[best] > (1 - MARGIN) * scores[MEAN] else best
 
 
 def mape(pasts: Sequence[Past], forecasts: Sequence[np.ndarray]) -> float:
-    """Mean over the origins of the mean absolute error as a share of the actual sales."""
-    return float(np.mean([mape_at(past, values) for past, values in zip(pasts, forecasts, strict=True)]))
+    """Mean over the newest origins, as many as there are forecasts, of the mean absolute error as a share of sales."""
+    return float(np.mean([mape_at(past, values) for past, values in zip(pasts, forecasts, strict=False)]))
 
 
 def mape_at(past: Past, forecast: np.ndarray) -> float:

@@ -7,6 +7,9 @@ from optiflow.learners.hyperparameters import MAX_INT, Choice, Number, Pattern
 HORIZON = 30
 """The chance is that of a sale within so many days of creation."""
 
+FEWEST_SOLD = 20
+"""With fewer sales among the items to learn from, there is nothing to learn."""
+
 PARAMETERS: Mapping[str, Number | Choice | Pattern] = {
     "num_round": Number(int, 1, MAX_INT),
     "early_stopping_rounds": Number(int, 1, MAX_INT),

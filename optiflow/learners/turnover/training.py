@@ -26,7 +26,7 @@ from optiflow.learners.turnover.measures import (
     log_losses,
 )
 from optiflow.learners.turnover.model import Model, save
-from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.learners.turnover.parameters import FEWEST_SOLD, HORIZON
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from xgboost import Booster
 
 FIRST_SPREAD = 1.0
-FEWEST_SOLD, FEWEST_OF_EACH = 20, 10
+FEWEST_OF_EACH = 10
 
 Say = Callable[[str], None]
 
