@@ -186,7 +186,7 @@ def test_a_store_that_opened_in_the_hold_out_is_asked_for_too_and_counted(finish
     run = finished.run
     tables = {"train": run.train.filter(pl.col("store") != "Airport"), "test": run.test, "actuals": run.actuals}
     made = STORE_SALES.scoring(tables, OPTIONS, str)
-    assert made.shown == {"rows_of_new_stores": run.test.filter(store="Airport").height}
+    assert made.shown == {"rows_of_new_series": run.test.filter(store="Airport").height}
     asked = made.tables["predictions"].filter(pl.col("sales").is_null())
     assert asked.sort("row")["row"].equals(run.test.sort("row")["row"])
     assert made.tables["forecast"].filter(pl.col("sales").is_null(), store="Airport").height == 8

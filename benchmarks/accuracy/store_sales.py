@@ -54,7 +54,7 @@ def forecast(train: pl.DataFrame, test: pl.DataFrame, weeks: int) -> pl.DataFram
     raw = {**learner.DEFAULTS, "horizon": str(weeks), "seed": str(SEED)}
     parameters = parse_hyperparameters(learner.PARAMETERS, raw)
     with tempfile.TemporaryDirectory() as folder:
-        learner.train({"train": train.to_arrow()}, parameters, Path(folder), lambda line: None)
+        learner.train({"train": train.to_arrow()}, parameters, Path(folder), lambda _line: None)
         rows = pl.concat([train, test.with_columns(sales=pl.lit(None, pl.Float64))]).with_row_index("row")
         made = learner.score(Path(folder), rows.with_columns(pl.col("row").cast(pl.Int64)).to_arrow())
     return pl.DataFrame(pl.from_arrow(made)).drop("row")

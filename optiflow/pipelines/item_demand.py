@@ -1,51 +1,34 @@
 """`item_demand`: daily sales per store and item, forecast for the next weeks."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
 from optiflow.learners import item_demand as learner
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.finished import FinishedRun, Kept, Learned
-from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.pipelines.finished import FinishedRun
+from optiflow.pipelines.forecasting import Forecasting, forecast_results
+from optiflow.pipelines.spec import TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.roles import Role
-from optiflow.series.holdout import last_days, shorter_than_asked
-from optiflow.series.horizon import with_horizon
+from optiflow.series.holdout import last_days
 from optiflow.series.naive import lately, year_before
 from optiflow.series.repeats import negative_values, repeated_rows, summed
 from optiflow.series.tables import accuracy_table, candidates_table, kinds_table, movers_table
 from optiflow.series.totals import draw_totals, forecast_totals
-from optiflow.split import ROW
 
-HORIZON = 90
 SERIES = ("store", "item")
 COLUMNS = ("date", *SERIES, "sales")
 QUIET_DAYS, DAYS_COMPARED, DAYS_DRAWN = 28, 28, 56
 
-_FORECAST = {
-    "store": ("String", "The store"),
-    "item": ("String", "The item"),
-    "date": ("Date", "The day"),
-    "predicted": ("Float64", "Units expected: the median, or the mean for what sells rarely"),
-    "lo_95": ("Float64", "With 95 % confidence, not less"),
-    "lo_80": ("Float64", "With 80 % confidence, not less"),
-    "hi_80": ("Float64", "With 80 % confidence, not more"),
-    "hi_95": ("Float64", "With 95 % confidence, not more"),
-    "method": ("String", "How it was forecast"),
-}
 
-
-class ItemDemand(Pipeline):
+class ItemDemand(Forecasting):
     """Daily sales: the last days are held out to judge the model, then all days forecast the next ones."""
 
     name = "item_demand"
     description = "Forecasts the daily sales of each item in each store, with intervals."
-    report = "report"
     algorithm = "item_demand"
     roles = (
         Role("date", "date", ("day", "sales_date", "ds")),
@@ -53,20 +36,14 @@ class ItemDemand(Pipeline):
         Role("item", "key", ("item_id", "item_nbr", "sku", "product", "product_id", "article")),
         Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y")),
     )
-    target = "sales"
-    own_options = ("horizon", "duplicates")
-    scoring_reads = ("train", "test", "actuals")
-    results = {  # noqa: RUF012
-        "predictions": Result(
-            "What the held-out days were forecast to sell, by row number.",
-            {ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"), **_FORECAST},
-        ),
-        "forecast": Result("The days after the file's last one, for each item in each store.", _FORECAST),
-    }
-
-    def hyperparameters(self, options: DatasetOptions) -> dict[str, str]:
-        """The learner's, its horizon by the option `horizon`."""
-        return super().hyperparameters(with_horizon(options, HORIZON, learner.PARAMETERS))
+    keys = SERIES
+    period_days, default_horizon = 1, 90
+    results = forecast_results(
+        {"store": ("String", "The store"), "item": ("String", "The item"), "date": ("Date", "The day")},
+        "Units expected: the median, or the mean for what sells rarely",
+        "What the held-out days were forecast to sell, by row number.",
+        "The days after the file's last one, for each item in each store.",
+    )
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Sales below 0, and item-days that come twice unless they are to be added up."""
@@ -104,33 +81,12 @@ class ItemDemand(Pipeline):
 
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The last `horizon` days held out, at most a quarter of all."""
-        return last_days(rows, "date", _horizon(self, options))
+        return last_days(rows, "date", self.horizon(options))
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they are too few or all 0, which the job would refuse too."""
         learner.check_history((train["date"].max() - train["date"].min()).days + 1, bool((train["sales"] > 0).any()))  # pyright: ignore[reportOperatorIssue, reportOptionalOperand, reportAttributeAccessIssue]
         return TrainingInputs({"train": train.select(COLUMNS)})
-
-    def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
-        """The held-out rows after the training rows; and after all rows the days to come, for each series."""
-        train, test = tables["train"].select(ROW, *COLUMNS), tables["test"].select(ROW, *COLUMNS[:3])
-        unknown = test.with_columns(sales=pl.lit(None, pl.Float64))
-        sold = test.join(tables["actuals"].select(ROW, sales="actual"), on=ROW, maintain_order="left")
-        known = pl.concat([train, sold])
-        last = known["date"].max()
-        ahead = [last + timedelta(day) for day in range(1, _horizon(self, options) + 1)]  # pyright: ignore[reportOperatorIssue]
-        coming = known.select(SERIES).unique().sort(SERIES).join(pl.DataFrame({"date": ahead}), how="cross")
-        coming = coming.select(pl.lit(None, pl.Int64).alias(ROW), *COLUMNS[:3], sales=pl.lit(None, pl.Float64))
-        return ScoringInputs({"predictions": pl.concat([train, unknown]), "forecast": pl.concat([known, coming])})
-
-    def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
-        """The job's table; days to come have no row in the file."""
-        return super().read_result(name, outputs, rows).select(*self.results[name].columns)
-
-    def learned(self, run: FinishedRun) -> Learned:
-        """With a note where the forecast goes further than the hold-out."""
-        learned, days = super().learned(run), _horizon(self, run.options)
-        return replace(learned, notes=(*learned.notes, *shorter_than_asked(run.test, "date", days)))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
         """What was sold 364 days earlier, and what was sold lately."""
@@ -181,10 +137,6 @@ class ItemDemand(Pipeline):
                 "coverage_95": within[95],
             },
         )
-
-
-def _horizon(pipeline: Pipeline, options: DatasetOptions) -> int:
-    return int(pipeline.hyperparameters(options)["horizon"])
 
 
 def _by_day(rows: pl.DataFrame) -> pl.DataFrame:

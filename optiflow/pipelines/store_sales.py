@@ -2,50 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
 from optiflow.learners import store_sales as learner
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.finished import FinishedRun, Kept, Learned
-from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.pipelines.finished import FinishedRun, Learned
+from optiflow.pipelines.forecasting import Forecasting, forecast_results
+from optiflow.pipelines.spec import TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.roles import Role
-from optiflow.series.holdout import last_days, shorter_than_asked, without_history
-from optiflow.series.horizon import with_horizon
+from optiflow.series.holdout import last_days, without_history
 from optiflow.series.naive import lately, year_before
 from optiflow.series.one_series import draw_series
 from optiflow.series.repeats import negative_values, repeated_rows, summed
 from optiflow.series.totals import draw_totals, forecast_totals
 from optiflow.series.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
 from optiflow.series.weeks import count_weeks, with_weeks
-from optiflow.split import ROW
 
-HORIZON = 12
 COLUMNS = ("store", "date", "sales")
 WEEKS_DRAWN = 52
-
-_FORECAST = {
-    "store": ("String", "The store"),
-    "date": ("Date", "The week, named by the day that the file names weeks by"),
-    "predicted": ("Float64", "Sales expected in the week"),
-    "lo_95": ("Float64", "With 95 % confidence, not less"),
-    "lo_80": ("Float64", "With 80 % confidence, not less"),
-    "hi_80": ("Float64", "With 80 % confidence, not more"),
-    "hi_95": ("Float64", "With 95 % confidence, not more"),
-    "method": ("String", "How it was forecast"),
-}
 
 
 def _extra(name: str, *headers: str) -> Role:
     return Role(name, "number", headers, required=False, nullable=True)
 
 
-class StoreSales(Pipeline):
+class StoreSales(Forecasting):
     """Weekly sales: the last weeks are held out to judge the model, then all weeks forecast the next ones.
 
     Weather, prices, holidays and FRED series stay in the table, but no model reads them: nobody knows them for the
@@ -54,7 +39,6 @@ class StoreSales(Pipeline):
 
     name = "store_sales"
     description = "Forecasts the weekly sales of each store for the next weeks, with intervals."
-    report = "report"
     algorithm = "store_sales"
     roles = (
         Role("store", "key", ("store_id", "store_nbr", "shop", "location")),
@@ -66,20 +50,14 @@ class StoreSales(Pipeline):
         _extra("cpi"),
         _extra("unemployment"),
     )
-    target = "sales"
-    own_options = ("horizon", "duplicates")
-    scoring_reads = ("train", "test", "actuals")
-    results = {  # noqa: RUF012
-        "predictions": Result(
-            "What the held-out weeks were forecast to sell, by row number.",
-            {ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"), **_FORECAST},
-        ),
-        "forecast": Result("The weeks after the file's last one, for each store.", _FORECAST),
-    }
-
-    def hyperparameters(self, options: DatasetOptions) -> dict[str, str]:
-        """The learner's, its horizon by the option `horizon`."""
-        return super().hyperparameters(with_horizon(options, HORIZON, learner.PARAMETERS))
+    keys = ("store",)
+    period_days, default_horizon = 7, 12
+    results = forecast_results(
+        {"store": ("String", "The store"), "date": ("Date", "The week, named by the day that the file names weeks by")},
+        "Sales expected in the week",
+        "What the held-out weeks were forecast to sell, by row number.",
+        "The weeks after the file's last one, for each store.",
+    )
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Sales below 0, and store-weeks that come twice unless they are to be added up."""
@@ -99,7 +77,7 @@ class StoreSales(Pipeline):
 
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The last `horizon` weeks held out, at most a quarter of all."""
-        train, test = last_days(with_weeks(rows), "week", _horizon(self, options), 7)
+        train, test = last_days(with_weeks(rows), "week", self.horizon(options), 7)
         return train.drop("week"), test.drop("week")
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
@@ -107,29 +85,10 @@ class StoreSales(Pipeline):
         learner.check_weeks((train["date"].max() - train["date"].min()).days // 7 + 1)  # pyright: ignore[reportOperatorIssue, reportOptionalOperand, reportAttributeAccessIssue]
         return TrainingInputs({"train": train.select(COLUMNS)})
 
-    def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
-        """The held-out rows after the training rows; and after all rows the weeks to come, for each store."""
-        train, test = tables["train"].select(ROW, *COLUMNS), tables["test"].select(ROW, *COLUMNS[:2])
-        sold = test.join(tables["actuals"].select(ROW, sales="actual"), on=ROW, maintain_order="left")
-        known = pl.concat([train, sold])
-        asked = test.with_columns(sales=pl.lit(None, pl.Float64))
-        strangers = test.join(train, on="store", how="anti")
-        last = known["date"].max()
-        ahead = [last + timedelta(weeks=week + 1) for week in range(_horizon(self, options))]  # pyright: ignore[reportOperatorIssue]
-        coming = known.select("store").unique().sort("store").join(pl.DataFrame({"date": ahead}), how="cross")
-        coming = coming.select(pl.lit(None, pl.Int64).alias(ROW), *COLUMNS[:2], sales=pl.lit(None, pl.Float64))
-        tables = {"predictions": pl.concat([train, asked]), "forecast": pl.concat([known, coming])}
-        return ScoringInputs(tables, shown={"rows_of_new_stores": strangers.height})
-
-    def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
-        """The job's table; weeks to come have no row in the file."""
-        return super().read_result(name, outputs, rows).select(*self.results[name].columns)
-
     def learned(self, run: FinishedRun) -> Learned:
-        """With notes on stores that the training rows lack, and where the forecast goes further than the hold-out."""
+        """With a note on stores that the training rows lack."""
         learned = super().learned(run)
-        further = shorter_than_asked(run.test, "date", _horizon(self, run.options), 7)
-        return replace(learned, notes=(*learned.notes, *without_history(run.test, run.train, "store"), *further))
+        return replace(learned, notes=(*learned.notes, *without_history(run.test, run.train, "store")))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
         """What was sold 52 weeks earlier, and the mean of the last weeks."""
@@ -174,10 +133,6 @@ class StoreSales(Pipeline):
                 **{f"validation_{name}": value for name, value in run.summary.get("metrics", {}).items()},
             },
         )
-
-
-def _horizon(pipeline: Pipeline, options: DatasetOptions) -> int:
-    return int(pipeline.hyperparameters(options)["horizon"])
 
 
 def _inside(held: pl.DataFrame, level: int) -> float:

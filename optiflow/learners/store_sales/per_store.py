@@ -38,7 +38,7 @@ def forecast(history: History, names: tuple[str, ...], at_once: int) -> dict[str
     """
     from joblib import Parallel, delayed
 
-    series = [
+    series: list[dict[str, np.ndarray]] = [
         {**dict.fromkeys(POOLED, pooled[~np.isnan(pooled)]), **dict.fromkeys(OWN, own[~np.isnan(own)])}
         for pooled, own in zip(history.pooled.T, history.panel.logs.T, strict=True)
     ]
