@@ -19,8 +19,9 @@ from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.spec import FinishedRun
 from optiflow.pipelines.store_sales import STORE_SALES
+from optiflow.report.wording import NOTHING
 from optiflow.samples.store_sales import SAMPLE_OPTIONS, store_sales
-from optiflow.series.weekly_tables import coming_table, stores_table
+from optiflow.series.weekly_tables import coming_table, stores_table, weeks_table
 from optiflow.series.weeks import with_weeks
 from optiflow.upload import read_upload
 
@@ -127,7 +128,15 @@ def test_the_year_before_is_beside_the_forecast_only_where_it_is_whole():
     ahead = [FIRST + timedelta(weeks=52), FIRST + timedelta(weeks=53)]
     forecast = pl.DataFrame({"store": ["A", "A", "B", "B"], "date": ahead * 2, "predicted": [60.0, 50, 7, 7]})
     made = coming_table(sold, forecast.with_columns(lo_80=pl.col("predicted") - 1, hi_80=pl.col("predicted") + 1))
-    assert made.rows == (("A", 60, 59, 61, 110, 10.0), ("B", 7, 6, 8, 14, None))
+    assert made.rows == (("A", 60, 59, 61, 110, "10.0 %"), ("B", 7, 6, 8, 14, NOTHING))
+
+
+def test_a_store_that_opened_since_does_not_pass_for_growth_of_all():
+    week = FIRST + timedelta(weeks=52)
+    sold = pl.DataFrame({"store": ["A", "B"], "date": [FIRST, FIRST + timedelta(weeks=9)], "sales": [50.0, 80.0]})
+    forecast = pl.DataFrame({"store": ["A", "B"], "date": [week] * 2, "predicted": [55.0, 90.0]})
+    totals = pl.DataFrame({"date": [week], "predicted": [145.0], "low": [140.0], "high": [150.0]})
+    assert weeks_table(totals, sold, forecast).rows == ((week.isoformat(), 145, 140, 150, 50, "10.0 %"),)
 
 
 def test_of_many_stores_the_best_and_the_worst_are_shown():
@@ -136,7 +145,7 @@ def test_of_many_stores_the_best_and_the_worst_are_shown():
     )
     shown = stores_table(held)
     assert [row[0] for row in shown.rows] == [f"{n:02d}" for n in (*range(7), *range(33, 40))]
-    assert shown.rows[-1] == ("39", 100, 39.0, 39.0, 100.0)
+    assert shown.rows[-1] == ("39", 100, "39.0 %", "39.0 %", "100.0 %")
 
 
 @dataclass

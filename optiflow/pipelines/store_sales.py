@@ -113,7 +113,7 @@ class StoreSales(Forecasting):
                 Headline("Champion", chosen),
             ),
             tables=(
-                weeks_table(totals, sold),
+                weeks_table(totals, sold, forecast),
                 coming_table(sold, forecast),
                 by_store,
                 candidates_table(run.summary, in_words),

@@ -48,7 +48,7 @@ def accuracy_table(held: pl.DataFrame, key: str, what: str) -> ReportTable:
     left = rows.height - SHOWN_ROWS
     text = "The hold-out days" + (f", the {SHOWN_ROWS} largest; {left} more are not shown." if left > 0 else ".")
     header = (what, "Sold", "Predicted", "Missed by", "Within the 80 % range")
-    return ReportTable(f"Accuracy per {what.lower()}", text, header, _with_shares(rows, 2))
+    return ReportTable(f"Accuracy per {what.lower()}", text, header, with_shares(rows.head(SHOWN_ROWS), 2))
 
 
 def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str, days: int) -> ReportTable:
@@ -77,7 +77,7 @@ def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str
     rows = made.with_columns(pl.col(units).round(0).cast(pl.Int64)).select(key, *units, "change")
     text = f"Units in the next {days} days, all stores together, beside the {days} days before and the same days a year ago."
     header = (what, "Forecast", f"Last {days} days", "A year ago", "Change")
-    return ReportTable(f"Next {days} days: what will sell most", text, header, _with_shares(rows, 1))
+    return ReportTable(f"Next {days} days: what will sell most", text, header, with_shares(rows.head(SHOWN_ROWS), 1))
 
 
 def kinds_table(kinds: Sequence[Mapping[str, Any]]) -> ReportTable:
@@ -87,6 +87,6 @@ def kinds_table(kinds: Sequence[Mapping[str, Any]]) -> ReportTable:
     return ReportTable("Kinds of series", text, ("Kind", "Series", "Which means"), rows)
 
 
-def _with_shares(rows: pl.DataFrame, shares: int) -> tuple[tuple[Any, ...], ...]:
-    """The rows to show; their last `shares` cells are shares of 1, shown as percent."""
-    return tuple((*row[:-shares], *map(percent, row[-shares:])) for row in rows.head(SHOWN_ROWS).iter_rows())
+def with_shares(rows: pl.DataFrame, shares: int) -> tuple[tuple[Any, ...], ...]:
+    """The rows of a table; the last `shares` cells of each are shares of 1, shown as percent."""
+    return tuple((*row[:-shares], *map(percent, row[-shares:])) for row in rows.iter_rows())

@@ -8,28 +8,35 @@ import polars as pl
 
 from optiflow.report.extras import ReportTable
 from optiflow.report.wording import percent
+from optiflow.series.tables import with_shares
 
 SHOWN_ROWS = 15
 YEAR = timedelta(weeks=52)
 
 
-def weeks_table(totals: pl.DataFrame, sold: pl.DataFrame) -> ReportTable:
-    """All stores together, week by week.
+def weeks_table(totals: pl.DataFrame, sold: pl.DataFrame, forecast: pl.DataFrame) -> ReportTable:
+    """All stores together, week by week; the change is that of the stores that sold in the same week a year ago.
 
     Args:
         totals: `date`, `predicted`, `low`, `high`, as `optiflow.series.totals.forecast_totals` gives them.
-        sold: All history: `date`, `sales`.
+        sold: All history: `store`, `date`, `sales`.
+        forecast: `store`, `date`, `predicted`.
     """
-    year_ago = sold.group_by(pl.col("date") + YEAR).agg(year_ago=pl.col("sales").sum())
-    made = totals.join(year_ago, on="date", how="left", maintain_order="left")
+    then = sold.select("store", date=pl.col("date") + YEAR, year_ago="sales")
+    # A store that has opened since would pass for growth of all.
+    both = forecast.join(then, on=["store", "date"]).group_by("date").agg(pl.col("year_ago", "predicted").sum())
+    made = totals.join(both.rename({"predicted": "same"}), on="date", how="left", maintain_order="left")
     rows = made.select(
         pl.col("date").dt.to_string("iso"),
         pl.col("predicted", "low", "high", "year_ago").round(0).cast(pl.Int64),
-        change=_change("predicted", "year_ago"),
+        _change("same", "year_ago"),
     )
-    text = "All stores together. The range held 80 % of the hold-out's weekly totals."
-    header = ("Week", "Forecast", "From", "To", "A year ago", "Change, %")
-    return ReportTable(f"Next {rows.height} weeks", text, header, tuple(rows.iter_rows()))
+    text = (
+        "All stores together. The range held 80 % of the hold-out's weekly totals. The change is that of the stores that "
+        "were open a year ago."
+    )
+    header = ("Week", "Forecast", "From", "To", "A year ago", "Change")
+    return ReportTable(f"Next {rows.height} weeks", text, header, with_shares(rows, 1))
 
 
 def coming_table(sold: pl.DataFrame, forecast: pl.DataFrame) -> ReportTable:
@@ -58,8 +65,8 @@ def coming_table(sold: pl.DataFrame, forecast: pl.DataFrame) -> ReportTable:
     text = (
         f"The {min(SHOWN_ROWS, rows.height)} stores that will sell most. The range holds the week with 80 % confidence."
     )
-    header = ("Store", f"Week of {first}", "From", "To", f"Next {weeks} weeks", "Against a year ago, %")
-    return ReportTable("Next weeks by store", text, header, tuple(rows.head(SHOWN_ROWS).iter_rows()))
+    header = ("Store", f"Week of {first}", "From", "To", f"Next {weeks} weeks", "Against a year ago")
+    return ReportTable("Next weeks by store", text, header, with_shares(rows.head(SHOWN_ROWS), 1))
 
 
 def stores_table(held: pl.DataFrame) -> ReportTable:
@@ -69,15 +76,15 @@ def stores_table(held: pl.DataFrame) -> ReportTable:
         held: `store`, `actual`, `predicted`, `lo_80`, `hi_80`.
     """
     miss = (pl.col("predicted") - pl.col("actual")).abs()
-    share = pl.when(pl.col("actual") > 0).then(100 * miss / pl.col("actual"))
-    bias = 100 * (pl.col("predicted").sum() / pl.col("actual").sum() - 1)
+    share = pl.when(pl.col("actual") > 0).then(miss / pl.col("actual"))
+    bias = pl.col("predicted").sum() / pl.col("actual").sum() - 1
     by_store = (
         held.group_by("store")
         .agg(
             pl.col("actual").sum(),
-            mape=share.mean().round(1),
-            bias=pl.when(pl.col("actual").sum() > 0).then(bias).round(1),
-            within=(100 * pl.col("actual").is_between("lo_80", "hi_80").mean()).round(1),
+            mape=share.mean(),
+            bias=pl.when(pl.col("actual").sum() > 0).then(bias),
+            within=pl.col("actual").is_between("lo_80", "hi_80").mean(),
         )
         .sort("mape", "store", nulls_last=True)
         .with_columns(pl.col("actual").round(0).cast(pl.Int64))
@@ -86,9 +93,9 @@ def stores_table(held: pl.DataFrame) -> ReportTable:
     many = by_store.height > SHOWN_ROWS
     shown = pl.concat([by_store.head(half), by_store.tail(half)]) if many else by_store
     text = f"The hold-out weeks; the {half} best and the {half} worst of {by_store.height} stores." if many else ""
-    header = ("Store", "Sold", "Mean miss, %", "Bias, %", "Weeks within the 80 % range, %")
+    header = ("Store", "Sold", "Mean miss", "Bias", "Weeks within the 80 % range")
     return ReportTable(
-        "Accuracy per store", text or "The hold-out weeks, the best store first.", header, tuple(shown.iter_rows())
+        "Accuracy per store", text or "The hold-out weeks, the best store first.", header, with_shares(shown, 3)
     )
 
 
@@ -114,4 +121,4 @@ def candidates_table(summary: Mapping[str, Any], in_words: Callable[[str], str])
 
 
 def _change(now: str, before: str) -> pl.Expr:
-    return pl.when(pl.col(before) > 0).then(100 * (pl.col(now) / pl.col(before) - 1)).round(1)
+    return pl.when(pl.col(before) > 0).then(pl.col(now) / pl.col(before) - 1).alias("change")
