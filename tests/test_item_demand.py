@@ -1,7 +1,5 @@
 """The pipeline `item_demand`: what it refuses, merges, counts and holds out, and what its report shows."""
 
-import json
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,16 +8,13 @@ import matplotlib
 matplotlib.use("Agg")
 import polars as pl
 import pytest
+from finished_runs import Finished, finished_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from optiflow.artifact import SUMMARY_FILE
 from optiflow.errors import UserError
-from optiflow.learners import item_demand as learner
-from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.item_demand import COLUMNS, ITEM_DEMAND
 from optiflow.samples.item_demand import SAMPLE_OPTIONS, item_demand
 from optiflow.series.holdout import last_days
@@ -161,30 +156,10 @@ def test_the_band_of_totals_is_what_held_on_the_hold_out():
     assert totals.row(0) == (20, 50.0, pytest.approx(46.0), pytest.approx(54.0))
 
 
-@dataclass
-class Finished:
-    run: FinishedRun
-    rows: pl.DataFrame
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """The sample, from its file to the results, as the chain would have them."""
-    folder = tmp_path_factory.mktemp("run")
-    path = folder / "sample.csv"
-    item_demand().write_csv(path)
-    table = read_upload(path, path.name, OPTIONS, ITEM_DEMAND).accepted
-    train, test = ITEM_DEMAND.split(table, OPTIONS)
-    tables = {"train": train, "test": test.drop("sales"), "actuals": test.select("row", actual="sales")}
-    channels = {name: frame.to_arrow() for name, frame in ITEM_DEMAND.training(train, OPTIONS).channels.items()}
-    parameters = parse_hyperparameters(learner.PARAMETERS, ITEM_DEMAND.hyperparameters(OPTIONS))
-    summary = learner.train(channels, {**parameters, "nthread": 1}, folder, lambda line: None)
-    (folder / SUMMARY_FILE).write_text(json.dumps(summary))
-    results = {}
-    for name, asked in ITEM_DEMAND.scoring(tables, OPTIONS, str).tables.items():
-        pl.DataFrame(learner.score(folder, asked.to_arrow())).write_parquet(folder / f"{name}.parquet.out")
-        results[name] = ITEM_DEMAND.read_result(name, folder, None)
-    return Finished(FinishedRun(options=OPTIONS, **tables, results=results, model=folder, kept=str), table)
+    """The sample, from its file to the results."""
+    return finished_run(ITEM_DEMAND, item_demand(), OPTIONS, tmp_path_factory.mktemp("run"), nthread=1)
 
 
 def test_the_hold_out_is_forecast_without_its_sales_and_closer_than_naively(finished):
