@@ -16,7 +16,7 @@ def candidates_table(summary: Mapping[str, Any]) -> ReportTable:
     """The learner's candidates on its validation days; `summary` has `candidates` and `window`."""
     first, last = summary.get("window", ("", ""))
     rows = tuple(
-        (entry["name"], percent(entry["wape"]), entry["smape"], entry["bias"], "champion" if entry["champion"] else "")
+        (entry["name"], as_percent(entry["wape"]), entry["smape"], entry["bias"], "champion" if entry["champion"] else "")
         for entry in summary.get("candidates", ())
     )
     text = (
@@ -89,4 +89,9 @@ def kinds_table(kinds: Sequence[Mapping[str, Any]]) -> ReportTable:
 
 def with_shares(rows: pl.DataFrame, shares: int) -> tuple[tuple[Any, ...], ...]:
     """The rows of a table; the last `shares` cells of each are shares of 1, shown as percent."""
-    return tuple((*row[:-shares], *map(percent, row[-shares:])) for row in rows.iter_rows())
+    return tuple((*row[:-shares], *map(as_percent, row[-shares:])) for row in rows.iter_rows())
+
+
+def as_percent(value: float | None) -> str | None:
+    """A share of 1 as percent; None stays None, which a report shows as a dash in a column of numbers."""
+    return None if value is None else percent(value)

@@ -7,8 +7,7 @@ from typing import Any
 import polars as pl
 
 from optiflow.report.extras import ReportTable
-from optiflow.report.wording import percent
-from optiflow.series.tables import with_shares
+from optiflow.series.tables import as_percent, with_shares
 
 SHOWN_ROWS = 15
 YEAR = timedelta(weeks=52)
@@ -105,9 +104,9 @@ def candidates_table(summary: Mapping[str, Any], in_words: Callable[[str], str])
     rows = tuple(
         (
             in_words(entry["name"]),
-            percent(entry["mape"]),
+            as_percent(entry["mape"]),
             # What could not be fitted at the older origins was judged at the newest ones only.
-            *map(percent, [*entry["by_origin"], *[None] * (len(summary["origins"]) - len(entry["by_origin"]))]),
+            *map(as_percent, [*entry["by_origin"], *[None] * (len(summary["origins"]) - len(entry["by_origin"]))]),
             "champion" if entry["name"] == chosen else ("in the mean" if entry["name"] in members else ""),
         )
         for entry in summary.get("candidates", ())
