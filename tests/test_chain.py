@@ -96,7 +96,7 @@ def test_every_row_of_the_file_is_rejected_trained_on_or_tested_on(project, shop
     assert sorted(row for rows in tables.values() for row in rows) == list(range(2, ROWS + 2))
     assert tables["rejected"].len() == 3
     counts = {name: rows.len() for name, rows in tables.items()}
-    assert project.report("shop", shop.revision)["rows"] == {"uploaded": ROWS, **counts}
+    assert project.report("shop", shop.revision)["rows"] == {"uploaded": ROWS, "merged": 0, **counts}
 
 
 def test_the_test_rows_are_the_newest_and_hold_no_target(project, shop):

@@ -132,7 +132,10 @@ def test_two_names_of_one_dataset_id_are_told_apart_at_the_door(other):
     ("arguments", "words"),
     [
         (("run", "orders", "never-seen"), "No upload of dataset 'never-seen'"),
-        (("run", "ordrs", "shop"), "There is no pipeline 'ordrs': use orders."),
+        (
+            ("run", "ordrs", "shop"),
+            "There is no pipeline 'ordrs': use orders, store_sales, item_demand, turnover, stock_movements.",
+        ),
         (("run", "orders", "Shop Orders"), "Did you mean 'shop-orders'?"),
         (("run", "orders", "../../etc"), "is not a dataset id"),
         (("report", "orders", "never-seen"), "There is no report of orders never-seen: make it with `optiflow run"),

@@ -107,8 +107,12 @@ def test_a_file_of_each_pipeline_dropped_under_the_daemon_becomes_its_report(pro
         samples.write_sample(pipeline.name, project.uploads.with_name(pipeline.name))
     store = project.adapters.catalog.open()
     lake = project.folder / ".optiflow" / "lake"
-    for pipeline in others:
-        wait_for(lambda of=lake / pipeline.name / pipeline.report: list(of.rglob("report.json")), FLOW_SECONDS, project)
+    folders = [lake / pipeline.name / pipeline.report for pipeline in others]
+
+    def all_reported() -> bool:
+        return all(any(folder.rglob("report.json")) for folder in folders)
+
+    wait_for(all_reported, FLOW_SECONDS * len(others), project)
     jobs = [(job.pipeline, job.kind, job.status) for job in store.jobs()]
     assert sorted(jobs) == sorted(
         (pipeline.name, kind, JobStatus.COMPLETED)

@@ -16,7 +16,13 @@ def candidates_table(summary: Mapping[str, Any]) -> ReportTable:
     """The learner's candidates on its validation days; `summary` has `candidates` and `window`."""
     first, last = summary.get("window", ("", ""))
     rows = tuple(
-        (entry["name"], as_percent(entry["wape"]), entry["smape"], entry["bias"], "champion" if entry["champion"] else "")
+        (
+            entry["name"],
+            as_percent(entry["wape"]),
+            entry["smape"],
+            entry["bias"],
+            "champion" if entry["champion"] else "",
+        )
         for entry in summary.get("candidates", ())
     )
     text = (
