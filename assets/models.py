@@ -22,6 +22,7 @@ from optiflow.artifact import extract_model
 from optiflow.errors import TransientError, UserError
 from optiflow.learners import LEARNER_PARAMETER
 from optiflow.learners.training_log import learning_curve
+from optiflow.split import ROW
 from optiflow.training import code_version, content_digest
 from resources.catalog import Catalog
 from resources.catalog.records import ModelRecord
@@ -164,7 +165,7 @@ def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:
                 source_uri=_source(chain, jobs, storage),
             )
 
-        digest = content_digest(*inputs.tables.values(), *rows)
+        digest = content_digest(*inputs.tables.values(), *(table.select(ROW) for table in rows))
         parts = (digest, trained, code_version(), *pipeline.requirements)
         work = Work(record, chain.scoring_kind, parts)
         return submit_once(context, work, jobs, catalog, prepare, _shown(inputs.shown))

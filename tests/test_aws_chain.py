@@ -117,6 +117,8 @@ def bomb() -> bytes:
         (archive({"model.pkl": b"1", "xgboost-model": b"1"}), "is a pickle"),
         (archive({"other": b"1"}), "holds no file 'xgboost-model'"),
     ],
+    # Ids are given: an archive's bytes hold the second it was made in, and each worker makes its own.
+    ids=["no archive", "too large", "a path out of it", "a pickle", "another file"],
 )
 def test_an_artifact_that_cannot_be_trusted_is_refused_where_it_arrives(
     project: AwsProject, bucket: Any, data: bytes, words: str

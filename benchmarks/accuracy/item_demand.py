@@ -16,7 +16,7 @@ import polars as pl
 
 from benchmarks.accuracy.figure import Accuracy
 from benchmarks.measuring import fresh_python
-from optiflow.container.ending import leave_out_sklearn
+from optiflow.container import sklearn
 from optiflow.learners import item_demand
 from optiflow.learners.item_demand.grid import read_grid
 from optiflow.learners.item_demand.multiplicative import STEPS, fit_multiplicative
@@ -110,7 +110,7 @@ def year_earlier(known: pl.DataFrame, test: pl.DataFrame) -> pl.Series:
 
 def train_seconds(data: Path) -> float:
     """How long the learner takes for all rows in a job's process, LightGBM's import included, reading the rows not."""
-    leave_out_sklearn()
+    sklearn.leave_out()
     table = read(data).to_arrow()
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

@@ -5,6 +5,7 @@ import os
 import threading
 from pathlib import Path
 
+from optiflow.container import sklearn
 from optiflow.container.ending import EXIT_FAILED, end_with, run_and_report
 from optiflow.container.layout import Layout
 
@@ -41,4 +42,5 @@ def _exit_with_stdin() -> None:
 
 
 if __name__ == "__main__":
+    sklearn.leave_out()
     end_with(main())

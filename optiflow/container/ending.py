@@ -14,9 +14,6 @@ from typing import NoReturn
 from optiflow.errors import OptiflowError
 
 EXIT_FAILED = 1
-JOB_PROGRAMS = ("/optiflow/container/__main__.py", "/optiflow_job.py")
-"""Files that a job's process is started with: `python -m optiflow.container`, and the packed source."""
-
 EXIT_DISK_FULL = errno.ENOSPC
 DISK_FULL = "No space left on the disk of the job: free some space, then run again. No half-written result was left."
 
@@ -42,16 +39,6 @@ def end_with(code: int) -> NoReturn:
     if code == EXIT_DISK_FULL:
         os._exit(code)  # the interpreter's last flush to a log on the full disk would change the exit code to 120
     sys.exit(code)
-
-
-def leave_out_sklearn() -> None:
-    """Let no later import load scikit-learn, where this process does nothing but a job.
-
-    xgboost imports it only to offer its estimators, which nothing here uses: 1.2 of its 1.7 seconds. In a process that
-    goes on to other things it would be missing there.
-    """
-    if sys.argv[0].endswith(JOB_PROGRAMS):
-        sys.modules["sklearn"] = None  # pyright: ignore[reportArgumentType]
 
 
 def _fail(failure: Path, reason: str, code: int) -> int:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from optiflow.container import sklearn
 from optiflow.container.ending import end_with, run_and_report
 from optiflow.container.layout import Layout
 from optiflow.errors import JobFailedError
@@ -67,4 +68,5 @@ def _install(requirements: Path) -> None:
 
 
 if __name__ == "__main__":
+    sklearn.leave_out()
     end_with(main(sys.argv[1:]))

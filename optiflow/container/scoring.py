@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from optiflow.artifact import MODEL_FILE, SUMMARY_FILE
 from optiflow.container.channels import channel_files, read_file
-from optiflow.container.ending import leave_out_sklearn
 from optiflow.container.layout import Layout, put_in_place
 from optiflow.container.tables import score_tables
 from optiflow.errors import UserError
@@ -40,7 +39,6 @@ def score_files(model: Path, folder: Path, output: Path, content_type: str | Non
     if model.name == SUMMARY_FILE:
         score_tables(model.parent, folder, output)
         return
-    leave_out_sklearn()
     from optiflow.learners import xgboost as learner
 
     booster = learner.load(model)

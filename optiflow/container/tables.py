@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optiflow.artifact import SUMMARY_FILE
+from optiflow.container import sklearn
 from optiflow.container.channels import channel_files
-from optiflow.container.ending import leave_out_sklearn
 from optiflow.container.layout import Layout, put_in_place
 from optiflow.errors import UserError
 from optiflow.learners import LEARNER_PARAMETER, learner_named
@@ -35,7 +35,7 @@ def train_learner(layout: Layout, name: str) -> dict[str, Any]:
     layout.model.mkdir(parents=True, exist_ok=True)
     summary = learner.train(channels, parameters, layout.model, _say)
     with put_in_place(layout.model / SUMMARY_FILE) as path:
-        path.write_text(json.dumps({"learner": name, **summary}, ensure_ascii=False, default=str))
+        path.write_text(json.dumps({"learner": name, **summary}, ensure_ascii=False))
     return summary
 
 
@@ -84,8 +84,8 @@ def read_table(path: Path) -> "pa.Table":
 
 def _prepared(name: str) -> Any:
     learner = learner_named(name)
-    if not getattr(learner, "NEEDS_SKLEARN", False):
-        leave_out_sklearn()
+    if getattr(learner, "NEEDS_SKLEARN", False):
+        sklearn.allow()
     return learner
 
 

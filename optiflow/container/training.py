@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 
 from optiflow.container.channels import CSV, read_channel
-from optiflow.container.ending import leave_out_sklearn
 from optiflow.container.layout import Layout, put_in_place
 from optiflow.container.tables import train_learner
 from optiflow.errors import UserError
@@ -35,7 +34,6 @@ def run_training(layout: Layout) -> None:
         with put_in_place(layout.output_data / METRICS_FILE) as path:
             path.write_text(json.dumps({"metrics": summary.get("metrics", {})}))
         return
-    leave_out_sklearn()
     from optiflow.learners import xgboost as learner
 
     params = validate_hyperparameters(raw)
