@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from assets.tables import MERGED
+from optiflow.days import first_and_last
 from optiflow.learners.training_log import best_round
 from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.report.model import LeftOut, Period, RejectedRows, RowCounts, RunFacts, SeriesUsed, TrainingJob
@@ -41,8 +42,8 @@ def gather_facts(
             merged,
         ),
         split_strategy=record.options.split.strategy,
-        train_period=Period(days.min(), days.max()),  # pyright: ignore[reportArgumentType]  # dates of a Date column
-        test_period=Period(tested.min(), tested.max()),  # pyright: ignore[reportArgumentType]
+        train_period=Period(*first_and_last(days)),
+        test_period=Period(*first_and_last(tested)),
         features=tuple(learned.features),
         left_out=tuple(LeftOut(column.column, column.reason) for column in learned.left_out),
         rejected=tuple(RejectedRows(**rule) for rule in rules.iter_rows(named=True)),

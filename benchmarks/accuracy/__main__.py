@@ -11,7 +11,7 @@ from benchmarks.accuracy.figure import COLUMNS
 
 MODULES = ("store_sales", "item_demand", "stock_movements", "turnover")
 ROOT = Path(__file__).resolve().parents[2]
-WIDTHS = (18, 64, 24, 18, 12, 22, 3)
+WIDTHS = (14, 64, 24, 17, 14, 22, 3)
 
 
 def main(arguments: list[str]) -> int:

@@ -27,7 +27,7 @@ LEAK = 12.0
 """Sales are Poisson noise around a product of factors: no honest forecast of these days gets a SMAPE below 12.07."""
 
 SMAPE, MAPE, SECONDS = 12.25, 0.1285, 60.0
-DATA_SET, SPAN = "Store Item Demand", f"{HORIZON} days from {ORIGIN + timedelta(1)}"
+DATA_SET, SPAN = "store_item", f"{HORIZON} days from {ORIGIN + timedelta(1)}"
 
 
 def figures(data: Path) -> Iterator[Accuracy]:
@@ -42,13 +42,11 @@ def figures(data: Path) -> Iterator[Accuracy]:
         scored = pl.DataFrame(item_demand.score(Path(folder), asked.to_arrow()))
     scored = scored.join(test, on=["store", "item", "date"], validate="1:1")
     smape, mape = errors(scored, scored["predicted"])
-    yield Accuracy(DATA_SET, "item_demand", SPAN, "smape", smape, LEAK, SMAPE)
-    yield Accuracy(DATA_SET, "item_demand", SPAN, "mape", mape, None, MAPE)
+    yield Accuracy(DATA_SET, "optiflow", SPAN, "SMAPE", smape, LEAK, SMAPE)
+    yield Accuracy(DATA_SET, "optiflow", SPAN, "MAPE", mape, None, MAPE)
     for level in (80, 95):
         held = scored.select(pl.col("sales").is_between(f"lo_{level}", f"hi_{level}").mean()).item()
-        yield Accuracy(
-            DATA_SET, "item_demand", SPAN, f"coverage {level} %", held, level / 100 - 0.02, level / 100 + 0.02
-        )
+        yield Accuracy(DATA_SET, "optiflow", SPAN, f"coverage {level} %", held, level / 100 - 0.02, level / 100 + 0.02)
 
     peers = {
         "multiplicative": multiplicative(known, test),
@@ -57,10 +55,10 @@ def figures(data: Path) -> Iterator[Accuracy]:
     }
     for method, predicted in peers.items():
         smape, mape = errors(test, predicted)
-        yield Accuracy(DATA_SET, method, SPAN, "smape", smape)
-        yield Accuracy(DATA_SET, method, SPAN, "mape", mape)
+        yield Accuracy(DATA_SET, method, SPAN, "SMAPE", smape)
+        yield Accuracy(DATA_SET, method, SPAN, "MAPE", mape)
     seconds = float(fresh_python("-m", "benchmarks.accuracy.item_demand", data).output)
-    yield Accuracy(DATA_SET, "item_demand", f"train on {rows.height:,} rows", "seconds", seconds, None, SECONDS)
+    yield Accuracy(DATA_SET, "optiflow", f"train on {rows.height:,} rows", "seconds", seconds, None, SECONDS)
 
 
 def read(data: Path) -> pl.DataFrame:

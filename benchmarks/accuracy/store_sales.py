@@ -37,7 +37,7 @@ def figures(data: Path) -> Iterator[Accuracy]:
         yield Accuracy(DATA_SET, "optiflow", horizon, "MAPE", mape(scored), high=target)
         for coverage in (80, 95):
             inside = scored["sales"].is_between(scored[f"lo_{coverage}"], scored[f"hi_{coverage}"]).mean()
-            yield Accuracy(DATA_SET, "optiflow", horizon, f"share inside {coverage} % interval", float(str(inside)))
+            yield Accuracy(DATA_SET, "optiflow", horizon, f"coverage {coverage} %", float(str(inside)))
         yield Accuracy(DATA_SET, "seasonal naive", horizon, "MAPE", mape(_seasonal_naive(train, test)))
         yield Accuracy(DATA_SET, "plain recursive RF + XGB", horizon, "MAPE", mape(_plain_trees(train, test, weeks)))
 

@@ -44,10 +44,10 @@ def figures(data: Path) -> Iterator[Accuracy]:
     errors = {name: day_errors(days, sold[column].to_numpy()) for name, column in methods.items()}
     for name, error in errors.items():
         for metric, value in error.items():
-            yield Accuracy(DATA_SET, name, HORIZON, f"{metric}, days", value)
+            yield Accuracy(DATA_SET, name, HORIZON, f"{metric.upper()}, days", value)
     skill = {metric: 1 - error / errors["mean of the category"][metric] for metric, error in errors["optiflow"].items()}
     for metric, value in skill.items():
-        yield Accuracy(DATA_SET, "optiflow", HORIZON, f"{metric} {SKILL}", value, low=0.0)
+        yield Accuracy(DATA_SET, "optiflow", HORIZON, f"{metric.upper()} {SKILL}", value, low=0.0)
     pairs = concordance(
         rows["watched"].to_numpy(), rows["sold"].is_not_null().to_numpy(), rows["expected_days"].to_numpy()
     )

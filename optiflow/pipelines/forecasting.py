@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from optiflow.days import first_and_last
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs
@@ -77,9 +78,9 @@ class Forecasting(Pipeline):
         asked = test.with_columns(pl.lit(None, pl.Float64).alias(SALES))
         sold = test.join(tables["actuals"].select(ROW, pl.col("actual").alias(SALES)), on=ROW, maintain_order="left")
         known = pl.concat([train, sold])
-        last = known["date"].max()
+        _, last = first_and_last(known["date"])
         steps = range(1, self.horizon(options) + 1)
-        ahead = pl.DataFrame({"date": [last + timedelta(step * self.period_days) for step in steps]})  # pyright: ignore[reportOperatorIssue]
+        ahead = pl.DataFrame({"date": [last + timedelta(step * self.period_days) for step in steps]})
         coming = (
             known.select(self.keys)
             .unique()

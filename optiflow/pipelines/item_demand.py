@@ -6,6 +6,7 @@ from functools import partial
 
 import polars as pl
 
+from optiflow.days import days_spanned, first_and_last
 from optiflow.learners import item_demand as learner
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun
@@ -58,7 +59,7 @@ class ItemDemand(Forecasting):
 
     def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
         """Series, gaps, zeros, and what is new or has stopped."""
-        end = rows["date"].max()
+        _, end = first_and_last(rows["date"])
         sold = pl.col("sales") > 0
         series = rows.group_by(SERIES).agg(
             days=pl.len(), first=pl.col("date").min(), last=pl.col("date").max(), sold=pl.col("date").filter(sold).max()
@@ -66,7 +67,7 @@ class ItemDemand(Forecasting):
         stores = rows.filter(sold).group_by("store").agg(pl.col("date").max())
         recent = pl.lit(end) - pl.duration(days=QUIET_DAYS)
         span = (pl.col("last") - pl.col("first")).dt.total_days() + 1
-        quiet = (series["sold"].is_null() | (series["sold"] <= end - timedelta(QUIET_DAYS))).sum()  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+        quiet = (series["sold"].is_null() | (series["sold"] <= end - timedelta(QUIET_DAYS))).sum()
         return {
             "series": series.height,
             "stores": rows["store"].n_unique(),
@@ -85,7 +86,7 @@ class ItemDemand(Forecasting):
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they are too few or all 0, which the job would refuse too."""
-        learner.check_history((train["date"].max() - train["date"].min()).days + 1, bool((train["sales"] > 0).any()))  # pyright: ignore[reportOperatorIssue, reportOptionalOperand, reportAttributeAccessIssue]
+        learner.check_history(days_spanned(train["date"]), bool((train["sales"] > 0).any()))
         return TrainingInputs({"train": train.select(COLUMNS)})
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:

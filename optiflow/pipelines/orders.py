@@ -44,7 +44,7 @@ class Orders(Pipeline):
     description = "Predicts a numeric column of an orders table from its other columns, the calendar and FRED series."
     algorithm = "xgboost"
     report = "mse_report"
-    results = {  # noqa: RUF012
+    results = {
         "predictions": Result(
             "One prediction per held-out row, by row number.",
             {

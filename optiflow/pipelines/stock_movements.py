@@ -42,7 +42,7 @@ class StockMovements(Pipeline):
     )
     scoring_reads = ("train", "test")
     has_actuals = False
-    results = {  # noqa: RUF012
+    results = {
         "predictions": Result(
             "Every movement with its score, by row number.",
             {
@@ -95,7 +95,7 @@ class StockMovements(Pipeline):
         scored = self._scored(run)
         expected = 1 - float(run.summary["threshold_quantile"])
         newest = scored.filter("held_out")
-        share = float(newest["is_anomaly"].mean() or 0)  # pyright: ignore[reportArgumentType]
+        share = int(newest["is_anomaly"].sum()) / max(newest.height, 1)
         flagged = int(scored["is_anomaly"].sum())
         threshold = float(run.summary["metrics"]["threshold"])
         first, last = (cast(datetime, edge) for edge in (newest["created_at"].min(), newest["created_at"].max()))

@@ -6,6 +6,7 @@ from functools import partial
 
 import polars as pl
 
+from optiflow.days import days_spanned
 from optiflow.learners import store_sales as learner
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
@@ -82,7 +83,7 @@ class StoreSales(Forecasting):
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they span too few weeks, which the job would refuse too."""
-        learner.check_weeks((train["date"].max() - train["date"].min()).days // 7 + 1)  # pyright: ignore[reportOperatorIssue, reportOptionalOperand, reportAttributeAccessIssue]
+        learner.check_weeks((days_spanned(train["date"]) - 1) // 7 + 1)
         return TrainingInputs({"train": train.select(COLUMNS)})
 
     def learned(self, run: FinishedRun) -> Learned:

@@ -42,7 +42,7 @@ class Turnover(Pipeline):
     dataset_parameter = "retailer"
     after_report = ("endpoint",)
     scoring_reads = ("test", "enriched")
-    default_options = {"split": {"strategy": "time", "test_fraction": 0.05}}  # noqa: RUF012
+    default_options = {"split": {"strategy": "time", "test_fraction": 0.05}}
     roles = (
         Role("created", "date", ("item_created_date", "created_date", "created_at", "listed", "listing_date")),
         Role("sold", "date", ("item_sold_date", "sold_date", "sold_at", "sale_date"), nullable=True),
@@ -52,7 +52,7 @@ class Turnover(Pipeline):
         Role("brand", "key", ("item_brand", "manufacturer"), required=False, nullable=True),
         Role("as_of", "date", ("export_date", "exported", "snapshot_date"), required=False),
     )
-    results = {  # noqa: RUF012
+    results = {
         "predictions": Result(
             "What the model says of each held-out item, by row number.",
             {

@@ -2,10 +2,10 @@
 
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import cast
 
 import polars as pl
 
+from optiflow.days import days_spanned
 from optiflow.errors import UserError
 
 LARGEST_SHARE = 4
@@ -55,8 +55,7 @@ def last_days(rows: pl.DataFrame, day: str, periods: int, length: int = 1) -> tu
 
 def shorter_than_asked(test: pl.DataFrame, day: str, periods: int, length: int = 1) -> tuple[str, ...]:
     """A note for the report where the hold-out has fewer than `periods`, so that the forecast goes beyond what was judged."""
-    first, last = (cast(date, edge) for edge in (test[day].min(), test[day].max()))
-    held_out, word = (last - first).days // length + 1, WORDS.get(length, "period")
+    held_out, word = (days_spanned(test[day]) - 1) // length + 1, WORDS.get(length, "period")
     if held_out >= periods:
         return ()
     return (

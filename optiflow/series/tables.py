@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from optiflow.days import first_and_last
 from optiflow.report.extras import ReportTable
 from optiflow.report.wording import percent
 
@@ -67,7 +68,7 @@ def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str
         what: What it is, in words, for the title.
         days: Length of the periods compared.
     """
-    last = sold["date"].max()
+    _, last = first_and_last(sold["date"])
     period = timedelta(days=days)
 
     def total(rows: pl.DataFrame, after: Any, value: str, name: str) -> pl.DataFrame:
@@ -75,8 +76,8 @@ def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str
         return span.group_by(key).agg(pl.col(value).sum().alias(name))
 
     made = total(forecast, last, "predicted", "coming")
-    made = made.join(total(sold, last - period, "sales", "before"), on=key, how="left")  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
-    made = made.join(total(sold, last - timedelta(364), "sales", "year_ago"), on=key, how="left")  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    made = made.join(total(sold, last - period, "sales", "before"), on=key, how="left")
+    made = made.join(total(sold, last - timedelta(364), "sales", "year_ago"), on=key, how="left")
     change = pl.when(pl.col("before") > 0).then(pl.col("coming") / pl.col("before") - 1)
     made = made.with_columns(change=change).sort(pl.col("coming"), key, descending=[True, False])
     units = ("coming", "before", "year_ago")

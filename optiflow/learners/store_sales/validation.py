@@ -13,7 +13,6 @@ from optiflow.learners.store_sales.history import History, prepare, seasonal
 from optiflow.learners.store_sales.names import SHORT_WEEKS
 from optiflow.learners.store_sales.panel import Panel
 
-FEWEST_PAST_WEEKS = 4
 STEP, DENSE_STEP, DENSE_ORIGINS = 13, 4, 12
 """Weeks between origins: a quarter for all candidates, a month for what costs milliseconds."""
 
