@@ -5,7 +5,7 @@ What belongs here: assets that are tables made from uploads. What does not: anyt
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -17,6 +17,7 @@ from assets.failures import plain_failures
 from assets.fred import KEY as OBSERVATIONS
 from assets.fred import register_series
 from optiflow.dataset_id import OPTIONS_SUFFIX
+from optiflow.days import first_and_last
 from optiflow.enrichment import SeriesCoverage, enrich, series_coverage
 from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
@@ -126,21 +127,19 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         register_series(context.instance, record.options.fred_series)
         series = pl.concat(tables) if tables else pl.DataFrame(schema=SERIES_SCHEMA)
         dates = upload.select(pl.col(day).cast(pl.Date)).collect()[day]
+        first, last = first_and_last(dates)
         coverage = series_coverage(series, dates)
         _refuse_outdated_snapshot(coverage, dates.len(), fred.source)
         storage.write_parquet(record.key("series"), series)
         vintages = series.group_by("series_id").agg(pl.col("vintage").first())
         context.add_output_metadata(
             {
-                "dates": f"{dates.min()} to {dates.max()}",
+                "dates": f"{first} to {last}",
                 "fred_series": dg.MetadataValue.json(dict(vintages.iter_rows())),
                 "rows_before_first_value": dg.MetadataValue.json({k: v.rows_before for k, v in coverage.items()}),
                 "rows_after_last_value": dg.MetadataValue.json({k: v.rows_stale for k, v in coverage.items()}),
             }
         )
-        first, last = dates.min(), dates.max()
-        assert isinstance(first, date)
-        assert isinstance(last, date)
         return enrich(upload, asof_calendar(series, first, last), day)
 
     return enriched

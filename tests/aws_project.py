@@ -70,7 +70,7 @@ class Place:
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
-def on_double(double: AwsDouble, seconds: float = 240) -> Place:
+def on_double(double: AwsDouble, seconds: float = 480) -> Place:
     """The double, with a bucket."""
     boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     return Place(f"s3://{BUCKET}/pre", ROLE, seconds, double)

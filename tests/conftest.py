@@ -21,6 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 KEPT = ("OPTIFLOW_SHARED_DATA",)
 SHARED_DATA = Path(os.environ.get("OPTIFLOW_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
+# For this process and all that it starts, which share a few cores: OpenMP's threads sleep while they wait for each other.
+# Spinning, two trainings at once take minutes instead of seconds.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

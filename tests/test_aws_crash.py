@@ -33,7 +33,7 @@ LONGEST_GAP = 40
 """Requests from one kill to the next at most; a dataset's flow makes some 130."""
 LATEST_SECONDS = 0.6
 AT_ONCE = 3
-SECONDS = 120 + 60 * KILLS
+SECONDS = 240 + 90 * KILLS
 RETRIES = 3
 """As `run_retries` in `deploy/dagster-aws.yaml`: a run that is killed more often stays failed."""
 IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0"

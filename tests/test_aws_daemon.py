@@ -21,7 +21,7 @@ from project import fresh_project
 from resources.catalog.database import SCHEMA
 from resources.jobs.contract import JobKind
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1800)]
 
 OUTAGE_SECONDS = 30
 JOB_ENDS = ("Completed", "Failed", "Stopped")

@@ -12,9 +12,9 @@ from optiflow import samples
 from optiflow.pipelines import PIPELINES
 from resources.jobs.contract import JobKind, JobStatus
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1800)]
 
-FLOW_SECONDS = 240
+FLOW_SECONDS = 480
 """A flow takes some 30 s on a quiet machine; the rest is for a busy one."""
 
 
