@@ -21,7 +21,8 @@ def gather_facts(
     """The facts of one revision, from its tables in the lake."""
     rejected = storage.scan_parquet(record.key("rejected")).collect()
     rejected_rows = rejected["row"].n_unique()
-    merged = json.loads(storage.read_bytes(record.key("upload", MERGED)))
+    merges = record.key("upload", MERGED)
+    merged = json.loads(storage.read_bytes(merges)) if storage.exists(merges) else 0
     curve = json.loads(run.kept("learning_curve.json"))
     published = storage.scan_parquet(record.key("series")).collect()
     days, tested = (rows[str(record.options.date_column)].cast(pl.Date) for rows in (run.train, run.test))

@@ -34,7 +34,7 @@ from resources.revision import pin
 from resources.storage import Storage
 
 MERGED = "/merged-rows.json"
-"""How many rows of the upload were added to others, beside the table, in which they cannot be seen any more."""
+"""How many rows of the upload were added to others, beside the table, in which they cannot be seen any more; absent if none."""
 
 ROW_DESCRIPTION = "Number of the row in the uploaded file, the header being row 1"
 
@@ -83,7 +83,8 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
             created_at=datetime.now(UTC),
         )
         storage.write_parquet(record.key("rejected"), table.rejected)
-        storage.write_bytes(record.key("upload", MERGED), json.dumps(table.merged).encode())
+        if table.merged:
+            storage.write_bytes(record.key("upload", MERGED), json.dumps(table.merged).encode())
         catalog.open().put_dataset(record)
         pin(context.instance, context.run.run_id, record)
         context.add_output_metadata(

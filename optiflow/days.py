@@ -11,7 +11,7 @@ def first_and_last(days: pl.Series) -> tuple[date, date]:
     return cast(date, days.min()), cast(date, days.max())
 
 
-def days_spanned(days: pl.Series) -> int:
-    """The days from the first to the last, both included."""
+def periods_spanned(days: pl.Series, length: int = 1) -> int:
+    """The periods of `length` days from the first day to the last, the last one's included."""
     first, last = first_and_last(days)
-    return (last - first).days + 1
+    return (last - first).days // length + 1

@@ -18,6 +18,7 @@ from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs
 from optiflow.series.holdout import shorter_than_asked
 from optiflow.series.horizon import with_horizon
+from optiflow.series.repeats import negative_values, repeated_rows, summed
 from optiflow.split import ROW
 
 SALES = "sales"
@@ -55,6 +56,10 @@ class Forecasting(Pipeline):
     scoring_reads = ("train", "test", "actuals")
     keys: ClassVar[tuple[str, ...]]
     """The columns that name a series."""
+    unit: ClassVar[str]
+    """What one row tells of, in words."""
+    unit_columns: ClassVar[tuple[str, ...]]
+    """The columns of `in_periods` that no two rows share."""
     period_days: ClassVar[int]
     default_horizon: ClassVar[int]
 
@@ -71,6 +76,23 @@ class Forecasting(Pipeline):
         """The learner's, its horizon by the option `horizon`."""
         assert self.learner is not None
         return super().hyperparameters(with_horizon(options, self.default_horizon, self.learner.PARAMETERS))
+
+    def in_periods(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with whole days, and what else tells their period."""
+        return rows.with_columns(pl.col("date").cast(pl.Date))
+
+    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """Sales below 0, and units that come twice unless they are to be added up."""
+        negative = negative_values(rows, SALES)
+        if options.duplicates == "sum":
+            return negative
+        return pl.concat([negative, repeated_rows(self.in_periods(rows), self.unit_columns, self.unit)])
+
+    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """Whole days; units that come twice added up."""
+        whole = self.in_periods(rows)
+        merged = summed(whole, self.unit_columns, SALES) if options.duplicates == "sum" else whole
+        return merged.select(rows.columns)
 
     def scoring(self, tables: Mapping[str, pl.DataFrame], options: DatasetOptions, kept: Kept) -> ScoringInputs:
         """The held-out rows after the training rows; and after all rows the periods to come, for each series."""

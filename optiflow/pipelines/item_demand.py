@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from optiflow.days import days_spanned, first_and_last
+from optiflow.days import first_and_last, periods_spanned
 from optiflow.learners import item_demand as learner
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun
@@ -16,7 +16,6 @@ from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.series.holdout import last_days
 from optiflow.series.naive import lately, year_before
-from optiflow.series.repeats import negative_values, repeated_rows, summed
 from optiflow.series.tables import accuracy_table, candidates_table, kinds_table, movers_table
 from optiflow.series.totals import draw_totals, forecast_totals
 
@@ -38,6 +37,7 @@ class ItemDemand(Forecasting):
         Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y")),
     )
     keys = SERIES
+    unit, unit_columns = "item-day", COLUMNS[:3]
     period_days, default_horizon = 1, 90
     results = forecast_results(
         {"store": ("String", "The store"), "item": ("String", "The item"), "date": ("Date", "The day")},
@@ -45,17 +45,6 @@ class ItemDemand(Forecasting):
         "What the held-out days were forecast to sell, by row number.",
         "The days after the file's last one, for each item in each store.",
     )
-
-    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
-        """Sales below 0, and item-days that come twice unless they are to be added up."""
-        negative = negative_values(rows, "sales")
-        if options.duplicates == "sum":
-            return negative
-        return pl.concat([negative, repeated_rows(_by_day(rows), COLUMNS[:3], "item-day")])
-
-    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
-        """Whole days; item-days that come twice added up."""
-        return summed(_by_day(rows), COLUMNS[:3], "sales") if options.duplicates == "sum" else _by_day(rows)
 
     def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
         """Series, gaps, zeros, and what is new or has stopped."""
@@ -86,7 +75,7 @@ class ItemDemand(Forecasting):
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they are too few or all 0, which the job would refuse too."""
-        learner.check_history(days_spanned(train["date"]), bool((train["sales"] > 0).any()))
+        learner.check_history(periods_spanned(train["date"]), bool((train["sales"] > 0).any()))
         return TrainingInputs({"train": train.select(COLUMNS)})
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
@@ -138,10 +127,6 @@ class ItemDemand(Forecasting):
                 "coverage_95": within[95],
             },
         )
-
-
-def _by_day(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(pl.col("date").cast(pl.Date))
 
 
 ITEM_DEMAND = ItemDemand()

@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from optiflow.days import days_spanned
+from optiflow.days import periods_spanned
 from optiflow.learners import store_sales as learner
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
@@ -18,7 +18,6 @@ from optiflow.roles import Role
 from optiflow.series.holdout import last_days, without_history
 from optiflow.series.naive import lately, year_before
 from optiflow.series.one_series import draw_series
-from optiflow.series.repeats import negative_values, repeated_rows, summed
 from optiflow.series.totals import draw_totals, forecast_totals
 from optiflow.series.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
 from optiflow.series.weeks import count_weeks, with_weeks
@@ -52,6 +51,7 @@ class StoreSales(Forecasting):
         _extra("unemployment"),
     )
     keys = ("store",)
+    unit, unit_columns = "store-week", ("store", "week")
     period_days, default_horizon = 7, 12
     results = forecast_results(
         {"store": ("String", "The store"), "date": ("Date", "The week, named by the day that the file names weeks by")},
@@ -60,17 +60,9 @@ class StoreSales(Forecasting):
         "The weeks after the file's last one, for each store.",
     )
 
-    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
-        """Sales below 0, and store-weeks that come twice unless they are to be added up."""
-        negative = negative_values(rows, "sales")
-        if options.duplicates == "sum":
-            return negative
-        return pl.concat([negative, repeated_rows(with_weeks(rows), ("store", "week"), "store-week")])
-
-    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
-        """Days without a time; store-weeks that come twice added up."""
-        weekly = with_weeks(rows)
-        return (summed(weekly, ("store", "week"), "sales") if options.duplicates == "sum" else weekly).drop("week")
+    def in_periods(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with whole days, and the week of each."""
+        return with_weeks(rows)
 
     def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
         """Stores, gaps, and which stores are new or have stopped."""
@@ -83,7 +75,7 @@ class StoreSales(Forecasting):
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they span too few weeks, which the job would refuse too."""
-        learner.check_weeks((days_spanned(train["date"]) - 1) // 7 + 1)
+        learner.check_weeks(periods_spanned(train["date"], 7))
         return TrainingInputs({"train": train.select(COLUMNS)})
 
     def learned(self, run: FinishedRun) -> Learned:

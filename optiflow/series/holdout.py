@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from optiflow.days import days_spanned
+from optiflow.days import periods_spanned
 from optiflow.errors import UserError
 
 LARGEST_SHARE = 4
@@ -32,7 +32,7 @@ def last_days(rows: pl.DataFrame, day: str, periods: int, length: int = 1) -> tu
     """
     days: list[date] = rows[day].unique().sort().to_list()
     word = WORDS.get(length, "period")
-    count = (days[-1] - days[0]).days // length + 1
+    count = periods_spanned(rows[day], length)
     held_out = min(periods, count // LARGEST_SHARE)
     if held_out < 1:
         raise UserError(
@@ -55,7 +55,7 @@ def last_days(rows: pl.DataFrame, day: str, periods: int, length: int = 1) -> tu
 
 def shorter_than_asked(test: pl.DataFrame, day: str, periods: int, length: int = 1) -> tuple[str, ...]:
     """A note for the report where the hold-out has fewer than `periods`, so that the forecast goes beyond what was judged."""
-    held_out, word = (days_spanned(test[day]) - 1) // length + 1, WORDS.get(length, "period")
+    held_out, word = periods_spanned(test[day], length), WORDS.get(length, "period")
     if held_out >= periods:
         return ()
     return (
