@@ -20,6 +20,8 @@ DIGEST_LENGTH = 10
 MAX_ATTEMPTS = 50
 PARQUET = "application/x-parquet"
 CSV = "text/csv"
+BUILT_IN = "xgboost"
+"""The algorithm that SageMaker has itself; every other one is a learner of ours."""
 NOT_SUBMITTED = "NotSubmitted"
 """How the failure reason of a job begins that its place did not take, although several tries were made."""
 PASSING_REASONS = (
@@ -132,8 +134,8 @@ OnProgress = Callable[[JobState, str], None]
 class Jobs(Protocol):
     """A place that runs jobs."""
 
-    def environment(self) -> tuple[str, ...]:
-        """What decides a job's result beside its request, such as the version of its image; part of its name."""
+    def environment(self, algorithm: str) -> tuple[str, ...]:
+        """What decides a job's result beside its request: code, libraries or image, and where it writes; part of its name."""
         ...
 
     def scoring_format(self) -> str:
@@ -187,7 +189,7 @@ def job_name(pipeline: str, dataset: str, kind: JobKind, parts: Iterable[str], a
         pipeline: The pipeline's name; underscores become hyphens, for SageMaker's sake.
         dataset: The dataset id.
         kind: What the job does.
-        parts: What the job depends on: data version, options, code version.
+        parts: What the job depends on: data, parameters, code, image, place.
         attempt: 1, or one more for each earlier job of the same parts that failed or was stopped.
     """
     digest = hashlib.sha256("\0".join([dataset, *parts, str(attempt)]).encode()).hexdigest()[:DIGEST_LENGTH]

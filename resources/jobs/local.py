@@ -26,10 +26,10 @@ import dagster as dg
 from optiflow.errors import JobFailedError, OptiflowError, TransientError, UserError
 from optiflow.learners import learner_named
 from resources.jobs import local_platform as platform
-from resources.jobs.contract import MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
+from resources.jobs.contract import BUILT_IN, MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
+from resources.jobs.job_code import code_digest, library_versions
 from resources.jobs.local_folder import is_alive, is_unfinished, read_job, read_state, try_lock, was_launched
 
-BUILT_IN = "xgboost"
 FIRST_POLL_SECONDS = 0.01
 LONGEST_POLL_SECONDS = 0.5
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSW|CREDENTIAL|CATALOG_URL|ALERT_URL", re.IGNORECASE)
@@ -45,9 +45,9 @@ class LocalJobs(dg.ConfigurableResource):
     root: str
     max_parallel: int = 2
 
-    def environment(self) -> tuple[str, ...]:
-        """Nothing: `constraints.txt` pins what a job runs on."""
-        return ()
+    def environment(self, algorithm: str) -> tuple[str, ...]:
+        """Our code and the libraries that it imports. Not the place: a job lies in its folder, wherever that is moved to."""
+        return (code_digest(algorithm), *library_versions(algorithm))
 
     def scoring_format(self) -> str:
         """Parquet: the container program reads it, and no number becomes text."""

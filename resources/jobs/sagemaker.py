@@ -15,7 +15,8 @@ from pathlib import Path
 from optiflow.errors import JobFailedError, TransientError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors, code_of
-from resources.jobs.contract import CSV, JobKind, JobRequest, JobState, JobStatus, OnProgress
+from resources.jobs.contract import BUILT_IN, CSV, JobKind, JobRequest, JobState, JobStatus, OnProgress
+from resources.jobs.job_code import code_digest
 from resources.jobs.sagemaker_logs import LastLine, log_tail
 from resources.jobs.sagemaker_output import local_output
 from resources.jobs.sagemaker_settings import SageMakerSettings
@@ -52,10 +53,15 @@ class SageMakerJobs(SageMakerSettings):
     for what may pass (throttling, network, a quota that is used up), after botocore has tried several times.
     """
 
-    def environment(self) -> tuple[str, ...]:
-        """The image, and the number of machines if they share a training job: other ones make another model."""
-        image = self.image_uri or f"xgboost {self.xgboost_version}"
-        return (image,) if self.instance_count == 1 else (image, f"{self.instance_count} machines")
+    def environment(self, algorithm: str) -> tuple[str, ...]:
+        """The image, our code where it runs in it, the machines that share a training job, and the address of the output.
+
+        Names are shared by all of an account and region: without the address, two installations would have one job.
+        """
+        parts = [self.image_uri or f"xgboost {self.xgboost_version}", self.output_uri.rstrip("/")]
+        if algorithm != BUILT_IN:
+            return (*parts, code_digest(algorithm))  # on one machine, whatever the settings say
+        return (*parts, *([f"{self.instance_count} machines"] if self.instance_count > 1 else []))
 
     def scoring_format(self) -> str:
         """CSV without a header: the only text that Batch Transform can cut into batches for the built-in XGBoost."""
