@@ -158,12 +158,26 @@ class Jobs(Protocol):
         """The job's state, or None if no job has this name."""
         ...
 
+    def find_own(self, name: str, kind: JobKind) -> JobState | None:
+        """As `describe`, for whoever is about to take the job for its own.
+
+        Raises:
+            UserError: a job of this name writes elsewhere, so it is another installation's.
+        """
+        ...
+
     def stop(self, name: str, kind: JobKind) -> None:
         """Ask a running job to end; returns at once."""
         ...
 
-    def list_active(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[JobState]:
-        """Every job of these kinds that is known to be at work; one that is missing here may still be stopping."""
+    def list_active(
+        self, kinds: Collection[JobKind] = tuple(JobKind), names: Collection[str] | None = None
+    ) -> list[JobState]:
+        """Every job of these kinds that is known to be at work; one that is missing here may still be stopping.
+
+        `names` are the jobs that are the caller's, and only they are given. Without it, all at this place are, whoever
+        started them.
+        """
         ...
 
     def wait(self, name: str, kind: JobKind, on_progress: OnProgress | None = None) -> JobState:
@@ -207,9 +221,10 @@ def next_attempt(jobs: Jobs, names: Iterable[str], kind: JobKind) -> tuple[str, 
 
     Raises:
         OptiflowError: every name is taken by a failed job.
+        UserError: a name is that of another installation's job.
     """
     for name in names:
-        state = jobs.describe(name, kind)
+        state = jobs.find_own(name, kind)
         if state is None or state.status not in (JobStatus.FAILED, JobStatus.STOPPED, JobStatus.STOPPING):
             return name, state
     raise OptiflowError(f"{MAX_ATTEMPTS} jobs of the same data and options have failed; mend the data or the options.")

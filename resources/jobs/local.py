@@ -89,18 +89,25 @@ class LocalJobs(dg.ConfigurableResource):
         state = read_job(self._folder(name))
         return state if state is not None and state.kind is kind else None
 
+    def find_own(self, name: str, kind: JobKind) -> JobState | None:
+        """As `describe`: the jobs below `root` are this installation's."""
+        return self.describe(name, kind)
+
     def stop(self, name: str, kind: JobKind) -> None:
         """Ask a running or waiting job to end; returns at once. A job in a final state stays as it is."""
         state = self.describe(name, kind)
         if state is not None and not state.status.is_final:
             (self._folder(name) / platform.STOP_FILE).touch()
 
-    def list_active(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[JobState]:
+    def list_active(
+        self, kinds: Collection[JobKind] = tuple(JobKind), names: Collection[str] | None = None
+    ) -> list[JobState]:
         """Every job of these kinds that is not in a final state; finished jobs cost one look at a file name each."""
         with contextlib.suppress(FileNotFoundError):
             folders = sorted(entry.path for entry in os.scandir(self.root) if is_unfinished(entry))
             states = (read_job(Path(folder)) for folder in folders)
-            return [s for s in states if s is not None and s.kind in kinds and not s.status.is_final]
+            active = [s for s in states if s is not None and s.kind in kinds and not s.status.is_final]
+            return [state for state in active if names is None or state.name in names]
         return []
 
     def wait(self, name: str, kind: JobKind, on_progress: OnProgress | None = None) -> JobState:
