@@ -44,7 +44,9 @@ def endpoint_asset(chain: Chain) -> dg.AssetsDefinition:
         served = endpoints.describe(record.dataset)
         champion = catalog.open().champion(record.pipeline, record.dataset)
         if champion is None:
-            return _nothing_new(served, "No model of this retailer is better than the naive answers: none is deployed.")
+            return _nothing_new(
+                served, "No model of this retailer was judged better than the naive answers: none is deployed."
+            )
         if served is not None and served.withdrawn_model == champion.name:
             return _nothing_new(
                 served,

@@ -69,7 +69,7 @@ def ask(retailer: str, file: Path) -> None:
 def roll_back(retailer: str) -> None:
     """Serve the model again that RETAILER's endpoint served before this one.
 
-    The model that is taken out of service is not deployed again by later runs; a better one is.
+    The model that is taken out of service is not deployed again by later runs; another champion is.
     """
     from optiflow_dagster.cli.workplace import open_workplace
 
