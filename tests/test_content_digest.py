@@ -84,6 +84,8 @@ def test_what_looks_alike_as_bytes_is_told_apart() -> None:
     ]
     for left, right in pairs:
         assert content_digest(pl.DataFrame(left)) != content_digest(pl.DataFrame(right)), (left, right)
+    bitmap, missing = (pl.DataFrame({"a": values}, schema={"a": pl.UInt8}) for values in ([128, 5], [None, 5]))
+    assert content_digest(bitmap) != content_digest(missing)
     whole = pl.DataFrame({"a": [1, 2]})
     assert content_digest(whole[:1], whole[1:]) != content_digest(whole)
     assert content_digest(whole) != content_digest(whole.cast(pl.UInt64))
