@@ -40,7 +40,10 @@ ROW_DESCRIPTION = "Number of the row in the uploaded file, the header being row 
 
 
 class UploadConfig(dg.Config):
-    """Options for this run alone, laid over those of the file's own options file."""
+    """Options for this run alone, laid over those of the file's own options file.
+
+    What they lead to has a report of its own, and neither replaces the dataset's report nor a champion judged by time.
+    """
 
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -65,12 +68,14 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         file = find_upload(storage, pipeline.name, context.partition_key)
         beside = read_options(storage, file)
         merge_options(beside, where=f"{file.name}{OPTIONS_SUFFIX}")  # alone, so that the message says where it is wrong
+        own = merge_options(pipeline.default_options, beside)
         options = merge_options(pipeline.default_options, beside, config.options, where=f"options of {file.name}")
         pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
         with opened(storage, file) as path:
             version = sha256_of(path)
             table = read_upload(path, file.name, options, pipeline)
         ensure_unchanged(storage, file)
+        standing = options == own
         options = options.model_copy(update={"target": table.target, "date_column": table.date_column})
         record = DatasetRecord(
             pipeline=pipeline.name,
@@ -81,6 +86,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
             size=file.table.size,
             options=options,
             created_at=datetime.now(UTC),
+            standing=standing,
         )
         storage.write_parquet(record.key("rejected"), table.rejected)
         if table.merged:

@@ -1,4 +1,4 @@
-"""What `status` and `report` show: the catalog and the newest report, as tables or as JSON."""
+"""What `status` and `report` show: the catalog and a report, as tables or as JSON."""
 
 import json
 from typing import Any
@@ -70,28 +70,32 @@ def _cell(column: str, value: Any) -> str:
     return text
 
 
-def newest_report(workplace: Workplace, pipeline: Pipeline, dataset: str) -> tuple[DatasetRecord, dict[str, Any]]:
-    """The report of the revision used last that has one.
+def report_of(
+    workplace: Workplace, pipeline: Pipeline, dataset: str, revision: str | None = None
+) -> tuple[DatasetRecord, dict[str, Any]]:
+    """The report of a revision; without one, of the standing revision used last that has a report.
 
     Raises:
-        UserError: the dataset has none; says what to do.
+        UserError: there is none; says what to do.
     """
     check_dataset_id(dataset)
     storage = workplace.adapters.storage
-    revisions = [
-        record
-        for record in workplace.adapters.catalog.open().datasets()
-        if (record.pipeline, record.dataset) == (pipeline.name, dataset)
-    ]
-    for record in revisions:
+    known = [record for record in workplace.adapters.catalog.open().datasets() if record.pipeline == pipeline.name]
+    of_dataset = [record for record in known if record.dataset == dataset]
+    if revision is None:
+        # A dataset that only ever ran with options for one run has no others.
+        asked = [record for record in of_dataset if record.standing] or of_dataset
+    else:
+        asked = [record for record in of_dataset if record.revision.startswith(revision)]
+    for record in asked:
         key = record.key(pipeline.report, "/report.json")
         if storage.exists(key):
             return record, json.loads(storage.read_bytes(key))
-    known = {r.dataset for r in workplace.adapters.catalog.open().datasets() if r.pipeline == pipeline.name}
-    hint = f" Datasets: {', '.join(sorted(known))}." if known else ""
-    raise UserError(
-        f"There is no report of {pipeline.name} {dataset}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}"
-    )
+    what = f"{pipeline.name} {dataset}" + (f", revision {revision}" if revision else "")
+    hint = f" Datasets: {', '.join(sorted({r.dataset for r in known}))}." if known else ""
+    if of_dataset:
+        hint += f" Revisions of {dataset}: {', '.join(record.revision for record in of_dataset)}."
+    raise UserError(f"There is no report of {what}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}")
 
 
 def print_report(console: Console, workplace: Workplace, pipeline: Pipeline, record: DatasetRecord) -> None:
