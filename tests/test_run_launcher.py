@@ -163,8 +163,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CodeServ
 
 @contextmanager
 def busy_machine(processes: int) -> Iterator[None]:
-    """So many processes that do nothing but compute."""
-    command = [sys.executable, "-c", "while True: pass"]
+    """So many processes that do nothing but compute; nice ones, or a run's process takes over a minute to begin."""
+    command = ["nice", "-n", "10", sys.executable, "-c", "while True: pass"]
     started = [subprocess.Popen(command) for _ in range(processes)]
     try:
         yield
