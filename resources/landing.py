@@ -4,17 +4,21 @@ What belongs here: which files there are datasets, with which options beside the
 (`optiflow.upload`) and deciding what to run (`optiflow_dagster.sensors`).
 """
 
+import errno
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
+from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem, table_suffix
 from optiflow.errors import TransientError, UserError
 from optiflow.options import parse_options_file
-from resources.storage import UPLOADS, Storage, StoredObject
+from resources.storage import UPLOADS, Storage, StoredObject, Unreadable
+
+MENDABLE = (errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+"""What the system says of a folder that stays unreadable until somebody mends it."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,96 @@ def pair_files(objects: Iterable[StoredObject]) -> list[LandedFile]:
     return [LandedFile(item, options.get(item.key + OPTIONS_SUFFIX)) for item in listing if item.key not in options]
 
 
+@dataclass(frozen=True)
+class Landing:
+    """What lies in a landing folder: its uploads, and by table name why a table there cannot be taken.
+
+    A table whose options file cannot be read is not taken without them.
+    """
+
+    folder: str
+    files: list[LandedFile]
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    def by_dataset(self) -> dict[str, list[LandedFile]]:
+        """The files of each dataset id; files whose name makes none are left out."""
+        found: dict[str, list[LandedFile]] = {}
+        for file in self.files:
+            name = _id_or_none(file.name)
+            if name is not None:
+                found.setdefault(name, []).append(file)
+        return found
+
+
+def read_landing(storage: Storage, pipeline: str) -> Landing:
+    """One listing of a pipeline's landing folder. An entry that cannot be read is named and hides no other.
+
+    Raises:
+        UserError: the folder itself cannot be listed, and somebody has to mend that.
+        TransientError: it cannot be listed just now.
+    """
+    prefix, unreadable = landing_prefix(pipeline), list[Unreadable]()
+    folder = storage.uri_for(prefix)
+    try:
+        files = pair_files(storage.list(prefix, unreadable))
+    except OSError as error:
+        told = f"Cannot list {folder}: {error.strerror}."
+        raise (UserError if error.errno in MENDABLE else TransientError)(told) from error
+    faults = {entry.name.removesuffix(OPTIONS_SUFFIX): _fault(folder, entry) for entry in unreadable if _counts(entry)}
+    return Landing(folder, [file for file in files if file.name not in faults], faults)
+
+
+def _counts(entry: Unreadable) -> bool:
+    # A folder is a user's own order, unless it has the name of a table.
+    return not entry.is_folder or _is_table(entry.name.removesuffix(OPTIONS_SUFFIX))
+
+
+def _fault(folder: str, entry: Unreadable) -> str:
+    what = f"{entry.name!r} in {folder} cannot be read: {entry.reason}."
+    table = entry.name.removesuffix(OPTIONS_SUFFIX)
+    if table == entry.name:
+        return f"{what} Put the file itself there; until then it is passed over."
+    return f"{what} Mend or remove it; until then {table!r} is passed over."
+
+
 def find_upload(storage: Storage, pipeline: str, dataset: str) -> LandedFile:
     """The newest file of a dataset.
 
     Raises:
-        UserError: there is none, or files of different names share this dataset id.
+        UserError: there is none, it cannot be read, or files of different names share this dataset id.
+        TransientError: the landing folder cannot be listed just now.
     """
-    found = [file for file in pair_files(storage.list(landing_prefix(pipeline))) if _id_or_none(file.name) == dataset]
-    folder = storage.uri_for(landing_prefix(pipeline))
+    landing = read_landing(storage, pipeline)
+    found = landing.by_dataset().get(dataset, [])
     if not found:
-        raise UserError(f"No upload of dataset {dataset!r} in {folder}: put the file there, or use `optiflow upload`.")
+        for name, fault in landing.faults.items():
+            if _id_or_none(name) == dataset:
+                raise UserError(fault)
+        raise UserError(
+            f"No upload of dataset {dataset!r} in {landing.folder}: put the file there, or use `optiflow upload`."
+        )
+    return _chosen(found, landing.folder, dataset)
+
+
+def live_datasets(storage: Storage, pipeline: str) -> set[str]:
+    """The ids of all datasets that `find_upload` would find, by one listing.
+
+    Raises:
+        UserError, TransientError: the landing folder cannot be listed.
+    """
+    landing = read_landing(storage, pipeline)
+    return {dataset for dataset, found in landing.by_dataset().items() if _is_live(found, landing.folder, dataset)}
+
+
+def _is_live(found: list[LandedFile], folder: str, dataset: str) -> bool:
+    try:
+        _chosen(found, folder, dataset)
+    except UserError:
+        return False
+    return True
+
+
+def _chosen(found: list[LandedFile], folder: str, dataset: str) -> LandedFile:
     stems = sorted({file_stem(file.name) for file in found})
     if len(stems) > 1:
         names = ", ".join(repr(file.name) for file in sorted(found, key=lambda file: file.name))
@@ -70,6 +154,14 @@ def find_upload(storage: Storage, pipeline: str, dataset: str) -> LandedFile:
     if newest.table.size == 0:
         raise UserError(f"{newest.name} in {folder} is empty (0 bytes): put the whole file there.")
     return newest
+
+
+def _is_table(name: str) -> bool:
+    try:
+        table_suffix(name)
+    except UserError:
+        return False
+    return True
 
 
 def _id_or_none(file_name: str) -> str | None:

@@ -1,12 +1,17 @@
 """The schedules: FRED daily for series in use, retraining weekly for datasets that are still there."""
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import boto3
 import dagster as dg
 import pytest
+from aws_double.client import REGION, AwsDouble
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from resources.storage import Storage
+from resources.storage import FileStorage, S3Storage, Storage
 
 MONDAY = datetime(2024, 5, 6, 6, 30, tzinfo=UTC)
 
@@ -49,6 +54,40 @@ def test_only_datasets_whose_one_file_is_still_there_are_trained_again(
     storage.write_bytes("uploads/orders/empty.csv", b"")
     requests, _ = evaluate(definitions, "orders_retraining_schedule", instance, storage=storage)
     assert [(r.partition_key, r.run_key) for r in requests] == [("shop", "shop@2024-05-06")]
+
+
+MANY = 5_000
+BUCKET = "optiflow-schedule-test"
+
+
+@pytest.fixture(params=["files", "s3"])
+def full_landing(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """A landing folder of as many files as a tick must be able to ask for."""
+    names = [f"shop-{number:04d}.csv" for number in range(MANY)]
+    if request.param == "s3":
+        double: AwsDouble = request.getfixturevalue("aws")
+        boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        double.seed_objects(BUCKET, [f"team/uploads/orders/{name}" for name in names])
+        return S3Storage(uri=f"s3://{BUCKET}/team")
+    folder = tmp_path / "uploads" / "orders"
+    folder.mkdir(parents=True)
+    # One file under many names: a listing sees no difference, and it is made in a tenth of the time.
+    (tmp_path / "file").write_bytes(b"a\n1\n")
+    for name in names:
+        os.link(tmp_path / "file", folder / name)
+    return FileStorage(uri=tmp_path.as_uri())
+
+
+def test_thousands_of_datasets_are_asked_for_within_five_seconds(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, full_landing: Storage
+) -> None:
+    known = [f"shop-{number:04d}" for number in range(MANY)]
+    instance.add_dynamic_partitions("optiflow_orders", known)
+    began = time.monotonic()
+    requests, _ = evaluate(definitions, "orders_retraining_schedule", instance, storage=full_landing)
+    seconds = time.monotonic() - began
+    assert sorted(str(request.partition_key) for request in requests) == known
+    assert seconds < 5
 
 
 def test_without_a_live_dataset_nothing_is_trained(definitions, instance, adapters) -> None:

@@ -30,7 +30,7 @@ from optiflow_dagster.sensors.uploads_decision import (
 )
 from resources.landing import LandedFile
 from resources.settings import load_settings
-from resources.storage import FileStorage, Storage, StoredObject
+from resources.storage import FileStorage, Storage, StoredObject, Unreadable
 
 SETTLE = 3
 names = st.sampled_from(["a", "b", "c", "d"])
@@ -243,8 +243,8 @@ def at_one_instant(monkeypatch: pytest.MonkeyPatch, changed_ns: int) -> None:
     """Every file of a listing changed at the same time."""
     real = FileStorage.list
 
-    def coarse(self: FileStorage, prefix: str):
-        for found in real(self, prefix):
+    def coarse(self: FileStorage, prefix: str, unreadable: list[Unreadable] | None = None):
+        for found in real(self, prefix, unreadable):
             yield StoredObject(found.key, found.size, changed_ns, found.etag)
 
     monkeypatch.setattr(FileStorage, "list", coarse)
@@ -337,7 +337,7 @@ def test_a_file_that_still_grows_waits_and_is_taken_afterwards(tick: Ticks, monk
 
 
 @pytest.mark.parametrize("fault", [errno.ENOTDIR, errno.ELOOP])
-def test_a_folder_that_cannot_be_read_skips_the_tick_and_keeps_the_cursor(tick: Ticks, fault: int) -> None:
+def test_a_folder_that_cannot_be_read_skips_its_pipeline_alone_and_keeps_its_position(tick: Ticks, fault: int) -> None:
     tick.put("a.csv")
     tick()
     cursor, folder = tick.cursor, tick.storage.path("uploads/orders")
@@ -346,13 +346,29 @@ def test_a_folder_that_cannot_be_read_skips_the_tick_and_keeps_the_cursor(tick: 
         folder.touch()
     else:
         folder.symlink_to(folder)
-    result = tick()
-    assert isinstance(result, SkipReason)
-    assert str(result.skip_message).startswith(f"Cannot list {folder.as_uri()}: ")
+    assert tick.skipped().startswith(f"Cannot list {folder.as_uri()}: ")
     assert tick.cursor == cursor
+    tick.storage.write_bytes("uploads/turnover/shop.csv", b"a\n1\n")
+    assert [request.job_name for request in tick.requests()] == ["turnover_training_job"]
     folder.unlink()
     folder.with_name("aside").rename(folder)
     assert "No new file" in tick.skipped()
+
+
+@pytest.mark.parametrize("bad", ["loop.csv", "dangling.csv", "pipe.csv", "folder.csv", "a.csv.options.yaml"])
+def test_an_entry_that_cannot_be_read_is_named_and_stops_no_other(tick: Ticks, bad: str) -> None:
+    tick.put("b.csv")
+    place = tick.storage.path(f"uploads/orders/{bad}")
+    if bad == "pipe.csv":
+        os.mkfifo(place)
+    elif bad == "folder.csv":
+        place.mkdir()
+    else:
+        place.symlink_to(place if bad != "dangling.csv" else "nowhere")
+    if bad == "a.csv.options.yaml":  # a table is not taken without the options that lie beside it
+        tick.put("a.csv")
+    assert [request.partition_key for request in tick.requests()] == ["b"]
+    assert f"{bad!r} in {place.parent.as_uri()} cannot be read: " in tick.skipped()
 
 
 @pytest.mark.parametrize("name", ["売上.csv", "notes.pdf", b"caf\xe9.csv".decode(errors="surrogateescape")])

@@ -13,7 +13,7 @@ from optiflow.options import merge_options, parse_options_file
 from optiflow.pipelines.spec import Pipeline
 from optiflow.upload import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
-from resources.landing import landing_prefix, pair_files
+from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
 
 LISTS = ("fred_series", "drop_columns", "keep_columns")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
@@ -72,6 +72,9 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     if len(source.name.encode()) > LONGEST_NAME_BYTES:
         raise UserError(f"{source.name[:60]}…: the name is longer than {LONGEST_NAME_BYTES} bytes: shorten it.")
     storage = workplace.adapters.storage
+    landing = read_landing(storage, pipeline.name)
+    if source.name in landing.faults:
+        raise UserError(landing.faults[source.name])
     options, where = _options_beside(source)
     if not options:
         options, where = _options_landed(workplace, pipeline, source.name), f"options of {dataset}"
@@ -83,7 +86,7 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     dates = upload.accepted[upload.date_column]
     for series_id in effective.fred_series:
         series_coverage(workplace.adapters.fred.observations(series_id), dates)
-    _refuse_other_name(workplace, pipeline, dataset, source.name)
+    _refuse_other_name(landing, dataset, source.name)
     target = f"{landing_prefix(pipeline.name)}/{source.name}"
     written = merged.model_dump(exclude_unset=True, mode="json")
     if written:
@@ -107,16 +110,13 @@ def _options_beside(source: Path) -> tuple[dict[str, Any], str]:
 def _options_landed(workplace: Workplace, pipeline: Pipeline, name: str) -> dict[str, Any]:
     storage = workplace.adapters.storage
     key = f"{landing_prefix(pipeline.name)}/{name}{OPTIONS_SUFFIX}"
-    return parse_options_file(storage.read_bytes(key).decode("utf-8-sig"), key) if storage.exists(key) else {}
+    found = storage.stat(key)
+    return read_options(storage, LandedFile(found, found)) if found else {}
 
 
-def _refuse_other_name(workplace: Workplace, pipeline: Pipeline, dataset: str, name: str) -> None:
-    for file in pair_files(workplace.adapters.storage.list(landing_prefix(pipeline.name))):
-        try:
-            same = dataset_id(file.name) == dataset
-        except UserError:
-            continue
-        if same and file_stem(file.name) != file_stem(name):
+def _refuse_other_name(landing: Landing, dataset: str, name: str) -> None:
+    for file in landing.by_dataset().get(dataset, []):
+        if file_stem(file.name) != file_stem(name):
             raise UserError(
                 f"{file.name!r} in the landing folder has the dataset id {dataset!r} too: rename {name!r}, or remove "
                 "the other file if this one replaces it."

@@ -19,7 +19,7 @@ from optiflow_dagster.sensors.uploads_decision import (
     read_cursor,
     write_cursor,
 )
-from resources.landing import LandedFile, landing_prefix, pair_files
+from resources.landing import LandedFile, read_landing
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
@@ -50,31 +50,38 @@ def uploads_sensor(
     def _listed(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
         positions = read_cursor(context.cursor)
         decisions: dict[str, Decision] = {}
+        faults: list[str] = []
         for name in jobs:
+            position = positions.get(name, Position())
             try:
-                files = pair_files(storage.list(landing_prefix(name)))
-            except OSError as error:
-                # An unreadable folder is not an empty one: nothing moves until it can be read.
-                return dg.SkipReason(f"Cannot list {storage.uri_for(landing_prefix(name))}: {error.strerror}.")
+                landing = read_landing(storage, name)
             except (TransientError, UserError) as error:
-                return dg.SkipReason(str(error))
+                # An unreadable folder is not an empty one: its position stays until it can be read. The others go on.
+                faults.append(str(error))
+                decisions[name] = Decision([], position)
+                continue
+            faults += landing.faults.values()
             decisions[name] = choose_uploads(
-                files,
-                positions.get(name, Position()),
+                landing.files,
+                position,
                 now_ns=time.time_ns(),
                 settle_ns=int(settle_seconds * 1e9),
                 limit=FILES_A_TICK,
                 overlap=S3_OVERLAP if isinstance(storage, S3Storage) else Overlap(),
             )
-        return _result(context, decisions)
+        for fault in faults:
+            context.log.warning(fault)
+        return _result(context, decisions, faults)
 
     return uploads_sensor
 
 
-def _result(context: dg.SensorEvaluationContext, decisions: Mapping[str, Decision]) -> dg.SensorResult:
+def _result(
+    context: dg.SensorEvaluationContext, decisions: Mapping[str, Decision], faults: list[str]
+) -> dg.SensorResult:
     requests: list[dg.RunRequest] = []
     partitions: list[dg.AddDynamicPartitionsRequest] = []
-    notes: list[str] = []
+    notes = faults[:10]
     for name, decision in decisions.items():
         ids: list[str] = []
         for file in decision.take:

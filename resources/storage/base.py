@@ -30,6 +30,15 @@ class StoredObject:
     etag: str
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """An entry of a listing that is no object that can be read: its name in the folder, and why."""
+
+    name: str
+    reason: str
+    is_folder: bool = False
+
+
 class Storage(dg.ConfigurableResource, ABC):
     """Objects below one root. A reader sees the old object or the new one, never a part; a failed write leaves the old.
 
@@ -48,8 +57,13 @@ class Storage(dg.ConfigurableResource, ABC):
         """The object with this key, as a listing tells it; None if there is none."""
 
     @abstractmethod
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """The objects directly below `prefix`, in no order; nothing for a prefix that does not exist."""
+    def list(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
+        """The objects directly below `prefix`, in no order; nothing for a prefix that does not exist.
+
+        Args:
+            prefix: The folder, without a slash at its end.
+            unreadable: Gets the entries that are passed over because they cannot be read; one of them hides no other.
+        """
 
     @abstractmethod
     def read_bytes(self, key: str) -> bytes:

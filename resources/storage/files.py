@@ -6,14 +6,14 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from urllib.parse import unquote, urlparse
 
 import polars as pl
 
 from optiflow.errors import TransientError
 from optiflow.parquet import write_parquet
-from resources.storage.base import Storage, StoredObject, check_key
+from resources.storage.base import Storage, StoredObject, Unreadable, check_key
 
 TEMPORARY_PREFIX = ".tmp-"
 PROBE_BYTES = 1 << 16
@@ -55,8 +55,10 @@ class FileStorage(Storage):
         """
         return self.path(key).read_bytes()
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def list(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
         """The objects directly below `prefix`, in no order; nothing for a prefix that does not exist.
+
+        Links are followed. What is no file, or cannot be looked at, goes to `unreadable` and hides no other entry.
 
         `modified_ns` is the change time (ctime): unlike the modification time it also moves when a file is copied
         with its old time kept, or moved in from elsewhere, so that nothing arrives in the past of a cursor.
@@ -67,13 +69,13 @@ class FileStorage(Storage):
             return
         with entries:
             for entry in entries:
-                try:
-                    stat = entry.stat()
-                    if not entry.is_file() or entry.name.startswith("."):
-                        continue
-                except FileNotFoundError:  # deleted since the listing began
+                if entry.name.startswith("."):
                     continue
-                yield _object(f"{prefix}/{entry.name}", stat)
+                found = _looked_at(entry)
+                if isinstance(found, os.stat_result):
+                    yield _object(f"{prefix}/{entry.name}", found)
+                elif found is not None and unreadable is not None:
+                    unreadable.append(found)
 
     @contextlib.contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -90,9 +92,12 @@ class FileStorage(Storage):
         target = self.path(key)
         temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             yield temporary
+            # The bytes before the name: after a power cut a renamed file whose bytes were never written is empty.
+            _to_disk(temporary)
             temporary.replace(target)
+            _to_disk(target.parent)
         except (OSError, pl.exceptions.ComputeError) as error:
             if _is_disk_full(error, temporary):
                 raise TransientError(
@@ -119,9 +124,48 @@ class FileStorage(Storage):
             write_parquet(frame, path)
 
 
+def _looked_at(entry: "os.DirEntry[str]") -> os.stat_result | Unreadable | None:
+    """What is known of a regular file, why the entry is none, or None for one that was deleted since the listing began."""
+    try:
+        found = entry.stat()
+    except FileNotFoundError:
+        return Unreadable(entry.name, "a link that leads nowhere") if entry.is_symlink() else None
+    except OSError as error:
+        return Unreadable(entry.name, error.strerror or type(error).__name__)
+    if S_ISREG(found.st_mode):
+        return found
+    if S_ISDIR(found.st_mode):
+        return Unreadable(entry.name, "a folder", is_folder=True)
+    return Unreadable(entry.name, "neither a file nor a folder")
+
+
 def _object(key: str, stat: os.stat_result) -> StoredObject:
     etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
     return StoredObject(key, stat.st_size, stat.st_ctime_ns, etag)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it; each new one's name is on the disk before something is put into it."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        _to_disk(new.parent)
+    folder.mkdir(exist_ok=True)  # raises if it is something else
+
+
+def _to_disk(path: Path) -> None:
+    """Have the kernel write a file's bytes, or a folder's names, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such call for folders
+            raise
+    finally:
+        os.close(handle)
 
 
 def _is_disk_full(error: OSError | pl.exceptions.ComputeError, written: Path) -> bool:

@@ -16,7 +16,7 @@ import polars as pl
 from resources.aws.client import client
 from resources.aws.errors import aws_errors
 from resources.aws.objects import download, reading
-from resources.storage.base import Storage, StoredObject, check_key
+from resources.storage.base import Storage, StoredObject, Unreadable, check_key
 from resources.storage.s3_parquet import polars_errors, polars_options, sink
 
 PART_BYTES = 16 << 20
@@ -60,8 +60,8 @@ class S3Storage(Storage):
             return None
         return StoredObject(key, head["ContentLength"], _nanoseconds(head["LastModified"]), _etag(head))
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """The objects directly below `prefix`; nothing for a prefix without objects.
+    def list(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
+        """The objects directly below `prefix`; nothing for a prefix without objects. None of them is unreadable.
 
         S3's times have a grain of one second, and of an object sent in parts the time is that of the first request.
         """
