@@ -12,7 +12,9 @@ import polars as pl
 
 Numbers = pl.Series | npt.NDArray[np.number]
 
-FEWEST_SERIES, QUARTERS = 4, 4
+FEWEST_SERIES, QUARTERS = 6, 4
+LONG_WINDOW = 3 * QUARTERS
+"""Periods from which on quarters are taken: of fewer than three periods each, they are no longer than what hangs together."""
 FEWEST_WINDOWS = 3
 """Two windows differ by one number, and Student's quantile for that is 12.7."""
 
@@ -89,7 +91,7 @@ def skill_interval(
     e_baseline²), over the baseline's MSE. Rows of one period, or of one series, err alike, so they do not count as
     independent: the variance is also that of sums per period, per series, and of both ways at once (that per period plus
     that per series less that per period and series). Forecasts from one origin go wrong for weeks on end, so sums over
-    quarters of the time are taken too, where there are series. Each variance over G sums has the factor G / (G - 1) and
+    quarters of the time are taken too, where there are series and 12 periods or more. Each variance over G sums has the factor G / (G - 1) and
     Student's quantile with G - 1 degrees of freedom; both ways at once, those of the smaller G. The widest limits count.
 
     Sources: Cochran, "Sampling Techniques", 3rd ed. (1977), section 2.11, the variance of a ratio; Cameron, Gelbach and
@@ -102,7 +104,7 @@ def skill_interval(
         baseline: The baseline's.
         periods: The period of each row, of a type with an order; None if rows are of no time.
         series: n rows; columns that say of which series a row is. Each column by itself, and all together, group the rows
-            where there are four groups or more: two or three tell too little of how groups differ.
+            where there are six groups or more: fewer tell too little of how groups differ.
 
     Returns:
         (low, high), or None with fewer than two rows, rows of a single period, or a baseline without error.
@@ -165,7 +167,7 @@ def _variances(
         if by_time is not None and times is not None:
             both = _of_sums(parts, times * by_place[1] + place)
             yield max(by_time[0] + by_place[0] - both[0], 0.0), min(by_time[1], by_place[1])
-    if times is not None and series is not None and times.max() + 1 >= 2 * QUARTERS:
+    if times is not None and series is not None and times.max() + 1 >= LONG_WINDOW:
         yield _of_sums(parts, times * QUARTERS // (times.max() + 1))
 
 

@@ -101,9 +101,12 @@ class Orders(Pipeline):
 
     def learned(self, run: FinishedRun) -> Learned:
         """The encoder's features, and the columns that it was not given."""
+        from optiflow.upload.by_role import other_pipelines
+
         encoder = _encoder(run.kept)
         left_out = [LeftOut(**column) for column in json.loads(run.kept(LEFT_OUT_FILE))]
-        return Learned(encoder.names, left_out, encoder.unseen(run.test))
+        notes = other_pipelines(run.train.columns, self)
+        return Learned(encoder.names, left_out, encoder.unseen(run.test), notes)
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
         """The mean, and that of the best group: text, codes, yes or no, whole numbers with few values, month or weekday."""
