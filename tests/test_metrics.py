@@ -154,10 +154,10 @@ def test_the_variances_by_week_and_by_store_equal_those_of_statsmodels():
         ours, _ = _of_sums(parts / parts.size, groups)
         truth = cov_cluster(fitted, groups, use_correction=False).item() * (n := np.unique(groups).size) / (n - 1)
         assert ours == pytest.approx(truth)
-    by_week, by_store, both = cov_cluster_2groups(fitted, store, week.to_numpy(), use_correction=False)[::1]
+    by_both = cov_cluster_2groups(fitted, store, week.to_numpy(), use_correction=False)[0]
     sums = [_of_sums(parts / parts.size, groups) for groups in (store, week.to_numpy(), np.arange(parts.size))]
     bare = [variance * (count - 1) / count for variance, count in sums]
-    assert bare[0] + bare[1] - bare[2] == pytest.approx(np.asarray(by_week).item())
+    assert bare[0] + bare[1] - bare[2] == pytest.approx(np.asarray(by_both).item())
 
 
 def test_limits_hold_the_true_skill_where_weeks_and_stores_share_shocks_and_those_of_independent_rows_do_not():
