@@ -31,7 +31,7 @@ def main() -> int:
     """Print the shares, a line for each length of window and baseline."""
     root = Path(__file__).resolve().parents[1]
     data = Path(os.environ.get("OPTIFLOW_SHARED_DATA", root.parent / "shared" / "data"))
-    windows = {origin: table for origin, table in forecasts(read_sales(data / FILE))}
+    windows = dict(forecasts(read_sales(data / FILE)))
     for weeks in (4, 6, 8):
         for name in (YEAR_BEFORE, "mean of the last 8 weeks", "mean of all weeks"):
             old, new, count = inside(windows, weeks, name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from optiflow.artifact import SUMMARY_FILE
+from optiflow.days import first_and_last
 from optiflow.enrichment import enrich
 from optiflow.fred import snapshot
 from optiflow.fred.calendar import asof_calendar
@@ -61,7 +62,7 @@ def _enriched(rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
     frequencies = {name: snapshot.SNAPSHOT_SERIES[name].frequency for name in options.fred_series}
     series = pl.concat(with_publication_lag(snapshot.load(name), kind) for name, kind in frequencies.items())
     days = rows[str(options.date_column)].cast(pl.Date)
-    return enrich(rows.lazy(), asof_calendar(series, days.min(), days.max()), str(options.date_column)).collect()
+    return enrich(rows.lazy(), asof_calendar(series, *first_and_last(days)), str(options.date_column)).collect()
 
 
 def _learned(
