@@ -99,6 +99,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
                 "rows_in": table.rows_in,
                 "rejected_rows": table.rejected[ROW].n_unique(),
                 **({"merged_rows": table.merged} if table.merged else {}),
+                **({"notes": " ".join(table.notes)} if table.notes else {}),
                 **pipeline.counts(table.accepted, options),
                 "rejected": table_metadata(storage, record.key("rejected"))["preview"],
                 "options": dg.MetadataValue.json(options.model_dump(mode="json")),

@@ -56,7 +56,9 @@ def prepare_training(rows: pl.DataFrame, *, target: str, date_column: str, optio
         drop=options.drop_columns,
         keep=options.keep_columns,
     )
-    encoder = FeatureEncoder.fit(grown, target=target, date_column=date_column, features=features)
+    encoder = FeatureEncoder.fit(
+        grown, target=target, date_column=date_column, features=features, amounts=options.fred_series
+    )
     if not encoder.names:
         raise UserError("No column is left to learn from: name some in the option keep_columns.")
     return TrainingData(

@@ -15,7 +15,7 @@ from optiflow.pipelines.spec import TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.series.holdout import last_days
-from optiflow.series.naive import lately, year_before
+from optiflow.series.naive import naive_forecasts
 from optiflow.series.tables import accuracy_table, candidates_table, kinds_table, movers_table
 from optiflow.series.totals import draw_totals, forecast_totals
 
@@ -79,12 +79,8 @@ class ItemDemand(Forecasting):
         return TrainingInputs({"train": train.select(COLUMNS)})
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """What was sold 364 days earlier, and what was sold lately."""
-        naive = (run.train, run.held_out, SERIES, "date", "sales")
-        return {
-            "the same weekday a year before": year_before(*naive),
-            "mean of the last 8 weeks by weekday": lately(*naive),
-        }
+        """What was sold 364 days earlier, what was sold lately, and what is usual."""
+        return naive_forecasts(run.train, run.held_out, SERIES, "date", "sales", period=1)
 
     def extras(self, run: FinishedRun) -> Extras:
         """What a store manager looks at: the coming weeks in total and by item, and how far to trust them."""
@@ -126,6 +122,7 @@ class ItemDemand(Forecasting):
                 "coverage_80": within[80],
                 "coverage_95": within[95],
             },
+            series=SERIES,
         )
 
 

@@ -16,7 +16,7 @@ from optiflow.pipelines.spec import TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.series.holdout import last_days, without_history
-from optiflow.series.naive import lately, year_before
+from optiflow.series.naive import naive_forecasts
 from optiflow.series.one_series import draw_series
 from optiflow.series.totals import draw_totals, forecast_totals
 from optiflow.series.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
@@ -84,9 +84,8 @@ class StoreSales(Forecasting):
         return replace(learned, notes=(*learned.notes, *without_history(run.test, run.train, "store")))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """What was sold 52 weeks earlier, and the mean of the last weeks."""
-        naive = (run.train, run.held_out, ("store",), "date", "sales")
-        return {"the same week a year before": year_before(*naive), "mean of the last 8 weeks": lately(*naive)}
+        """What was sold 52 weeks earlier, the mean of the last weeks, and that of all."""
+        return naive_forecasts(run.train, run.held_out, self.keys, "date", "sales", period=7)
 
     def extras(self, run: FinishedRun) -> Extras:
         """What a store manager looks at: the coming weeks, in total and by store, and how far to trust them."""
@@ -125,6 +124,8 @@ class StoreSales(Forecasting):
                 **{f"coverage_{level}": _inside(held, level) for level in (80, 95)},
                 **{f"validation_{name}": value for name, value in run.summary.get("metrics", {}).items()},
             },
+            series=self.keys,
+            past_skills=tuple(run.summary.get("past_skills", ())),
         )
 
 

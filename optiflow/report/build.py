@@ -11,7 +11,7 @@ from typing import cast
 
 import polars as pl
 
-from optiflow.metrics import regression_metrics, skill, skill_interval
+from optiflow.metrics import next_skill_interval, regression_metrics, skill, skill_interval
 from optiflow.report.extras import Extras
 from optiflow.report.judged import dated_rows
 from optiflow.report.model import SCHEMA_VERSION, BaselineScore, Contribution, Outcome, Period, Report, RunFacts
@@ -66,7 +66,7 @@ def build_report(
     else:
         _check(facts, predictions, baselines)
         test_period = facts.test_period or _period(dated_rows(predictions, facts.options))
-        judgement, judged = _judged(replace(facts, test_period=test_period), predictions, baselines)
+        judgement, judged = _judged(replace(facts, test_period=test_period), predictions, baselines, extras)
     dated = replace(facts, test_period=test_period)
     best = judgement.baselines[0] if judgement.baselines else None
     largest = sorted(contributions.items(), key=lambda item: (-item[1], item[0]))[:KEPT_CONTRIBUTIONS]
@@ -110,13 +110,15 @@ def _described(baselines: Mapping[str, pl.Series], extras: Extras) -> _Judgement
     return _Judgement({}, (), Outcome.DESCRIBED, extras.verdict, ())
 
 
-def _judged(facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, pl.Series]) -> tuple[_Judgement, int]:
+def _judged(
+    facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, pl.Series], extras: Extras
+) -> tuple[_Judgement, int]:
     known = predictions["actual"].is_not_null()
-    rows = predictions.filter(known)
+    rows = dated_rows(predictions, facts.options).filter(known)
     if rows.is_empty():
         return _Judgement({}, (), Outcome.UNCLEAR, NOTHING_TO_JUDGE, (NOTHING_TO_JUDGE,)), 0
     metrics = regression_metrics(rows["actual"], rows["predicted"])
-    scores = [_score(name, rows, values.filter(known), metrics) for name, values in baselines.items()]
+    scores = [_score(name, rows, values.filter(known), metrics, extras) for name, values in baselines.items()]
     ranked = tuple(sorted(scores, key=lambda score: cast(float, score.metrics["mse"])))
     outcome = judge(metrics, ranked[0])
     sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
@@ -130,11 +132,19 @@ def _judged(facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, 
     return _Judgement(metrics, ranked, outcome, sentence, warnings), rows.height
 
 
-def _score(name: str, rows: pl.DataFrame, values: pl.Series, model: Mapping[str, float | None]) -> BaselineScore:
+def _score(
+    name: str, rows: pl.DataFrame, values: pl.Series, model: Mapping[str, float | None], extras: Extras
+) -> BaselineScore:
     metrics = regression_metrics(rows["actual"], values)
-    low, high = skill_interval(rows["actual"], rows["predicted"], values) or (None, None)
     value = skill(cast(float, model["mse"]), cast(float, metrics["mse"]))
-    return BaselineScore(name, metrics, value, low, high)
+    days = rows["date"].cast(pl.Date) if "date" in rows.columns else None
+    series = rows.select(extras.series) if extras.series else None
+    limits = skill_interval(rows["actual"], rows["predicted"], values, periods=days, series=series)
+    if limits is None:
+        return BaselineScore(name, metrics, value, None, None)
+    # No model takes away more than all of the error.
+    ends = [min(end, 1.0) for end in (*limits, *next_skill_interval(limits, extras.past_skills))]
+    return BaselineScore(name, metrics, value, *ends)
 
 
 def _period(predictions: pl.DataFrame) -> Period | None:

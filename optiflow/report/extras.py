@@ -56,3 +56,7 @@ class Extras:
     """Further figures for programs (JSON, Dagster metadata, the catalog), such as `f1`."""
     verdict: str | None = None
     warnings: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    """Columns of the predictions that say of which series a row is: rows of one series err alike."""
+    past_skills: tuple[float, ...] = ()
+    """The model's skill against last year's sales over windows as long as the hold-out, from earlier origins."""

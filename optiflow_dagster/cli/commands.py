@@ -111,6 +111,8 @@ def upload(
     said += [f"{table.merged:,} merged"] if table.merged else []
     said += [f"target {table.target}"] if table.target else []
     click.echo(f"{file.name}: {', '.join(said)}, dates in {table.date_column}.")
+    for note in table.notes:
+        click.echo(f"Note: {note}")
     click.echo(
         f"Uploaded as dataset {dataset}. If Dagster is running (make dev) it has begun; else: optiflow run {pipeline} {dataset}"
     )

@@ -32,6 +32,7 @@ from optiflow.learners.store_sales.validation import (
     mape_at,
     past_errors,
     past_origins,
+    past_skills,
     useful,
 )
 
@@ -43,7 +44,7 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
 
     Returns:
         `metrics` (validation MAPE of the champion and of the seasonal naive), `chosen`, `members` (of a mean),
-        `candidates` (name, MAPE, MAPE at each origin; best first), `origins` (dates), counts of stores, weeks and
+        `candidates` (name, MAPE, MAPE at each origin; best first), `origins` (dates), `past_skills` at them, counts of stores, weeks and
         filled weeks, `short_stores` (names, forecast by `fallback`), `growth`, `trees`, `features` and `notes`.
 
     Raises:
@@ -88,6 +89,7 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
             for name in sorted(scores, key=scores.__getitem__)
         ],
         "origins": [panel.day(past.origin - 1).isoformat() for past in pasts],
+        "past_skills": past_skills(pasts, forecasts, champion),
         "horizon": horizon,
         "growth": growth.to_json(),
         "trees": shape.to_json(),
