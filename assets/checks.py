@@ -76,7 +76,9 @@ def chain_checks(chain: Chain) -> list[dg.AssetChecksDefinition]:
         if record.options.split.strategy == "time":
             # Items whose outcome is not known yet cannot be held out, and are learned from although they are newer.
             learned = (
-                train.filter(pl.col(record.options.target).is_not_null()) if chain.pipeline.may_lack_target else train
+                train.filter(pl.col(str(record.options.target)).is_not_null())
+                if chain.pipeline.may_lack_target
+                else train
             )
             faults["train_rows_after_test_began"] = time_overlap(learned, test, str(record.options.date_column))
         return _none(faults)

@@ -31,7 +31,7 @@ class Curve:
         """
         day, sales = np.unique(days[sold], return_counts=True)
         at_risk = len(days) - np.searchsorted(np.sort(days), day, side="left")
-        return cls(day.astype(np.float64), np.cumprod(1 - sales / at_risk))
+        return cls(day.astype(np.float64), np.cumprod(1 - sales / at_risk).astype(np.float64))
 
     def share_sold(self, within: float) -> float:
         """The share that sells by the end of day `within`."""
