@@ -100,7 +100,7 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
                 kept=kept_files(storage, record, job.name),
             )
             facts = gather_facts(record, job, pipeline.learned(run), run, storage, fred)
-            judged = run.held_out if pipeline.has_actuals else None
+            judged = pipeline.judged(run)
             extras = pipeline.extras(run)
             made = build_report(facts, judged, pipeline.baselines(run), pipeline.contributions(run), extras)
             plots = draw_plots(made, judged, extras.figures)

@@ -154,8 +154,12 @@ class Pipeline(ABC):
         """What the model was trained on, for the report."""
         return Learned(features=run.summary.get("features", ()), notes=run.summary.get("notes", ()))
 
+    def judged(self, run: FinishedRun) -> pl.DataFrame | None:
+        """The held-out rows as the report compares them: `predicted` and `actual`; None where there is no truth."""
+        return run.held_out if self.has_actuals else None
+
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """Naive predictions for the rows of `run.held_out`, in their order; at least one where there are actuals."""
+        """Naive predictions for the rows of `judged`, in their order; at least one where there are actuals."""
         return {}
 
     def contributions(self, run: FinishedRun) -> Mapping[str, float]:

@@ -55,7 +55,8 @@ def build_report(
         baselines: Baseline name -> its predictions for the same rows in the same order; at least one, none without
             predictions.
         contributions: Feature -> mean |SHAP| in units of the target. The largest 30 are kept.
-        extras: The pipeline's own part. Its verdict is needed, and used, only without predictions.
+        extras: The pipeline's own part. Its verdict is needed, and used, only without predictions; its judgement, with
+            them, takes the place of the comparison of squared errors.
 
     Raises:
         ValueError: no baseline, more rows than `facts.rows.test`, missing numbers, no verdict where
@@ -66,7 +67,8 @@ def build_report(
     else:
         _check(facts, predictions, baselines)
         test_period = facts.test_period or _period(dated_rows(predictions, facts.options))
-        judgement, judged = _judged(replace(facts, test_period=test_period), predictions, baselines, extras)
+        dated = replace(facts, test_period=test_period)
+        judgement, judged = _judged(dated, predictions, baselines, extras)
     dated = replace(facts, test_period=test_period)
     best = judgement.baselines[0] if judgement.baselines else None
     largest = sorted(contributions.items(), key=lambda item: (-item[1], item[0]))[:KEPT_CONTRIBUTIONS]
@@ -76,7 +78,7 @@ def build_report(
         metrics=judgement.metrics,
         baselines=judgement.baselines,
         best_baseline=best and best.name,
-        skill=best and best.skill,
+        skill=extras.judgement.skill if extras.judgement else best and best.skill,
         contributions=tuple(Contribution(feature, value) for feature, value in largest),
         outcome=judgement.outcome,
         verdict=judgement.verdict,
@@ -85,6 +87,7 @@ def build_report(
         headlines=extras.headlines,
         tables=tuple(plain_table(table) for table in extras.tables),
         further_metrics={name: _finite(value) for name, value in (extras.metrics or {}).items()},
+        skill_of=extras.judgement.measure if extras.judgement else "squared error",
     )
 
 
@@ -113,21 +116,28 @@ def _described(baselines: Mapping[str, pl.Series], extras: Extras) -> _Judgement
 def _judged(
     facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, pl.Series], extras: Extras
 ) -> tuple[_Judgement, int]:
-    known = predictions["actual"].is_not_null()
+    own, known = extras.judgement, predictions["actual"].is_not_null()
     rows = dated_rows(predictions, facts.options).filter(known)
     if rows.is_empty():
         return _Judgement({}, (), Outcome.UNCLEAR, NOTHING_TO_JUDGE, (NOTHING_TO_JUDGE,)), 0
     metrics = regression_metrics(rows["actual"], rows["predicted"])
     scores = [_score(name, rows, values.filter(known), metrics, extras) for name, values in baselines.items()]
     ranked = tuple(sorted(scores, key=lambda score: cast(float, score.metrics["mse"])))
-    outcome = judge(metrics, ranked[0])
-    sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
+    if own is None:
+        outcome = judge(metrics, ranked[0])
+        sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
+    else:
+        # The baseline that the verdict names stands first, as the report's best one.
+        ranked = tuple(sorted(ranked, key=lambda score: score.name != own.baseline))
+        outcome, sentence = own.outcome, own.verdict
+    # A pipeline that judges otherwise may predict medians, which lie off the mean without being wrong.
+    warned = metrics if own is None else {**metrics, "bias": None}
     mean_actual = float(rows["actual"].cast(pl.Float64).to_numpy().mean())
     predicted = replace(facts, rows=replace(facts.rows, test=predictions.height))
     warnings = (
         *([sentence] if outcome is not Outcome.BETTER else []),
         *warnings_on_missing(facts.rows.test - predictions.height),
-        *warnings_on_errors(predicted, metrics, ranked[0], rows.height, mean_actual),
+        *warnings_on_errors(predicted, warned, ranked[0], rows.height, mean_actual),
     )
     return _Judgement(metrics, ranked, outcome, sentence, warnings), rows.height
 

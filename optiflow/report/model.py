@@ -170,6 +170,8 @@ class Report(RunFacts):
     headlines: tuple[Headline, ...] = ()
     tables: tuple[ReportTable, ...] = ()
     further_metrics: dict[str, float | None] = field(default_factory=dict)
+    skill_of: str = "squared error"
+    """The error that `skill` and the verdict compare."""
 
 
 @cache

@@ -129,6 +129,13 @@ def print_outcome(
     console.print(f"\n{report['verdict']}")
 
 
+def _skill(report: dict[str, Any]) -> str:
+    if report["skill"] is None:
+        return "not defined"
+    measure = report.get("skill_of", "squared error")
+    return f"{100 * report['skill']:.1f} %" + ("" if measure == "squared error" else f"  (of the {measure})")
+
+
 def _errors(report: dict[str, Any]) -> list[tuple[str, str]]:
     """The model's error beside the best baseline's; nothing where there is no truth to judge by."""
     if not report["baselines"]:
@@ -137,5 +144,5 @@ def _errors(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("MSE", f"{report['metrics']['mse']:,.4g}"),
         ("baseline MSE", f"{best['metrics']['mse']:,.4g}  ({best['name']})"),
-        ("skill", f"{100 * report['skill']:.1f} %" if report["skill"] is not None else "not defined"),
+        ("skill", _skill(report)),
     ]
