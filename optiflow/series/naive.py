@@ -1,4 +1,4 @@
-"""Naive forecasts, which a model must beat: what was sold a year before, and what was sold lately."""
+"""Naive forecasts, which a model must beat: what was sold a year before, what was sold lately, and flat means."""
 
 from collections.abc import Sequence
 
@@ -36,4 +36,21 @@ def lately(history: pl.DataFrame, rows: pl.DataFrame, keys: Sequence[str], date:
     for part, by in ((recent, [*keys, "weekday"]), (recent, keys), (known, keys)):
         means = part.group_by(by).agg(pl.col("naive").mean())
         guess = guess.fill_null(wanted.join(means, on=by, how="left", maintain_order="left")["naive"])
+    return guess.fill_null(known["naive"].mean()).rename(value)
+
+
+def flat_mean(
+    history: pl.DataFrame, rows: pl.DataFrame, keys: Sequence[str], date: str, value: str, days: int
+) -> pl.Series:
+    """The mean of the series' values over the last `days` of the history, every day alike.
+
+    Where it has none in that time, its mean over all; where the series has none, the mean of all. Arguments and result
+    as in `year_before`.
+    """
+    known = history.select(*keys, date, naive=pl.col(value).cast(pl.Float64))
+    recent = known.filter(pl.col(date) > pl.col(date).max() - pl.duration(days=days))
+    guess = pl.Series("naive", [None] * rows.height, dtype=pl.Float64)
+    for part in (recent, known):
+        means = part.group_by(keys).agg(pl.col("naive").mean())
+        guess = guess.fill_null(rows.select(keys).join(means, on=keys, how="left", maintain_order="left")["naive"])
     return guess.fill_null(known["naive"].mean()).rename(value)

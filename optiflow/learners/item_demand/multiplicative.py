@@ -109,9 +109,7 @@ def fit_multiplicative(grid: Grid, growth: str) -> Multiplicative:
     return _own_patterns(grid, factors, growths, growth, level)
 
 
-def _own_patterns(
-    grid: Grid, factors: list[Array], growths: Array, growth: str, common_level: Array
-) -> Multiplicative:
+def _own_patterns(grid: Grid, factors: list[Array], growths: Array, growth: str, common_level: Array) -> Multiplicative:
     """The model with what items and stores do differently, and levels of series pulled to their store's and item's."""
     stores, items = len(grid.stores), len(grid.items)
     dates = grid.calendar(0, grid.days)
