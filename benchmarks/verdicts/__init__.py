@@ -1,0 +1,1 @@
+"""Verdicts on samples whose truth is known: permuted ones, which no model can learn from, and the genuine ones."""
