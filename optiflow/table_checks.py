@@ -55,7 +55,7 @@ def split_faults(
     With `filled` the sets may have rows besides those of `enriched`, numbered below 0: see `filled_faults`.
     """
     everything, learned, held_out, answers = _rows(enriched), _rows(train), _rows(test), _rows(actuals)
-    made = int((learned < 0).sum() + (held_out < 0).sum()) if filled else 0
+    made = sum((rows < 0).sum() for rows in (learned, held_out)) if filled else 0
     return {
         "rows_in_both": len(set(learned) & set(held_out)),
         "rows_in_neither": len(set(everything) - set(learned) - set(held_out)),
@@ -79,13 +79,13 @@ def filled_faults(
     """
     made = pl.concat([rows.filter(pl.col(ROW) < 0).select(ROW, *unit) for rows in (train, test)]).collect()
     there = enriched.select(unit).collect()
-    learned = train.filter(pl.col(ROW) < 0).select(pl.col("sales").cast(pl.Float64)).collect().to_series()
+    learned = train.filter(pl.col(ROW) < 0).select(actual=pl.col("sales").cast(pl.Float64)).collect().to_series()
     answers = actuals.filter(pl.col(ROW) < 0).select("actual").collect().to_series()
     return {
         "filled_days_with_a_row": made.join(there, on=unit, how="semi").height,
         "filled_twice": made.height - made.select(unit).n_unique(),
         "filled_without_own_number": made.height - made[ROW].n_unique(),
-        "filled_with_sales": int((learned != 0).sum() + (answers != 0).sum()),
+        "filled_with_sales": pl.concat([learned, answers]).ne_missing(0).sum(),
     }
 
 

@@ -184,13 +184,13 @@ def test_an_upload_warns_that_auto_takes_days_without_a_row_for_zeros_and_names_
     assert ITEM_DEMAND.remarks(rows, options(gaps="zero")) == ()
 
 
-def test_the_flat_mean_is_that_of_the_last_days_of_all():
-    history = long(np.array([[8.0] * 4 + [1.0, 3.0], [5.0] * 6])).filter(
-        ~((pl.col("item") == "I1") & (pl.col("date") > FIRST))
-    )
-    asked = pl.DataFrame({"store": ["S"] * 3, "item": ["I0", "I1", "I9"]})
-    made = flat_mean(history, asked, SERIES, "date", "sales", 2).to_list()
-    assert made == [2.0, 5.0, pytest.approx((8 * 4 + 4 + 5) / 7)]
+def test_the_flat_mean_is_that_of_the_last_days_and_of_the_item_where_they_are_few():
+    history = long(np.array([[8.0] * 20 + [1.0, 3.0] * 7, [5.0] * 34]))
+    young = history.filter(pl.col("item") == "I1").tail(3).with_columns(store=pl.lit("T"), sales=99.0)
+    asked = pl.DataFrame({"store": ["S", "T", "S"], "item": ["I0", "I1", "I9"]})
+    every = pl.concat([history, young])
+    made = flat_mean(every, asked, SERIES, "date", "sales", 14).to_list()
+    assert made == [2.0, pytest.approx((5 * 34 + 99 * 3) / 37), pytest.approx(every["sales"].mean())]
 
 
 def test_a_sample_shuffled_in_time_is_not_called_better_and_the_genuine_one_is():

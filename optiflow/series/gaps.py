@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from optiflow.days import first_and_last
 from optiflow.split import ROW
 
 
@@ -46,7 +47,7 @@ def with_zeros(rows: pl.DataFrame, keys: Sequence[str], date: str, value: str) -
     if not count_gaps(rows, keys, date, value).missing:
         return rows
     first = rows.group_by(keys).agg(first=pl.col(date).min())
-    days = pl.DataFrame({date: pl.date_range(rows[date].min(), rows[date].max(), eager=True)})
+    days = pl.DataFrame({date: pl.date_range(*first_and_last(rows[date]), eager=True)})
     every = first.join(days, how="cross").filter(pl.col(date) >= pl.col("first")).drop("first")
     added = every.join(rows, on=[*keys, date], how="anti").sort(date, *keys)
     number = (-1 - pl.int_range(pl.len(), dtype=pl.Int64)).cast(rows.schema[ROW])

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+LEAST_DAYS = 14
+
 
 def year_before(history: pl.DataFrame, rows: pl.DataFrame, keys: Sequence[str], date: str, value: str) -> pl.Series:
     """The value of 364 days (52 weeks, the same weekday) earlier, or `lately` where that day is not known.
@@ -44,13 +46,14 @@ def flat_mean(
 ) -> pl.Series:
     """The mean of the series' values over the last `days` of the history, every day alike.
 
-    Where it has none in that time, its mean over all; where the series has none, the mean of all. Arguments and result
-    as in `year_before`.
+    A mean of fewer than 14 values is noise that no user would go by: there that of all series with its last key (the
+    item) is taken instead, and where there is none, the mean of all. Arguments and result as in `year_before`.
     """
     known = history.select(*keys, date, naive=pl.col(value).cast(pl.Float64))
     recent = known.filter(pl.col(date) > pl.col(date).max() - pl.duration(days=days))
     guess = pl.Series("naive", [None] * rows.height, dtype=pl.Float64)
-    for part in (recent, known):
-        means = part.group_by(keys).agg(pl.col("naive").mean())
-        guess = guess.fill_null(rows.select(keys).join(means, on=keys, how="left", maintain_order="left")["naive"])
+    for part, by, least in ((recent, keys, LEAST_DAYS), (known, keys, LEAST_DAYS), (known, keys[-1:], 1)):
+        means = part.group_by(by).agg(pl.col("naive").mean(), size=pl.len()).filter(pl.col("size") >= least)
+        found = rows.select(keys).join(means, on=list(by), how="left", maintain_order="left")
+        guess = guess.fill_null(found["naive"])
     return guess.fill_null(known["naive"].mean()).rename(value)

@@ -97,8 +97,8 @@ def give_up(rate: Array, kind: Array) -> Array:
 def _choose_growth(grid: Grid, window: int) -> str:
     """The kind of growth with the least squared error over the last window and that of a year before, if long known."""
     starts = [grid.days - window, *([grid.days - YEAR] if grid.days >= 2 * YEAR else [])]
-    # What a year's growth is cannot be told from less than a year.
-    error = dict.fromkeys(GROWTHS if grid.days - window >= YEAR else (RECENT, LATEST), 0.0)
+    # The level of four weeks cannot be told from the season of those weeks, which is known only after a year.
+    error = dict.fromkeys((STEPS, RECENT) if grid.days - window >= YEAR else (RECENT, LATEST), 0.0)
     for start in starts:
         known, span = grid.until(start), slice(start, start + window)
         for growth in error:
