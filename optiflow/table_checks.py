@@ -55,7 +55,7 @@ def split_faults(
     With `filled` the sets may have rows besides those of `enriched`, numbered below 0: see `filled_faults`.
     """
     everything, learned, held_out, answers = _rows(enriched), _rows(train), _rows(test), _rows(actuals)
-    made = sum((rows < 0).sum() for rows in (learned, held_out)) if filled else 0
+    made = sum(rows.filter(rows < 0).len() for rows in (learned, held_out)) if filled else 0
     return {
         "rows_in_both": len(set(learned) & set(held_out)),
         "rows_in_neither": len(set(everything) - set(learned) - set(held_out)),
@@ -85,7 +85,7 @@ def filled_faults(
         "filled_days_with_a_row": made.join(there, on=unit, how="semi").height,
         "filled_twice": made.height - made.select(unit).n_unique(),
         "filled_without_own_number": made.height - made[ROW].n_unique(),
-        "filled_with_sales": pl.concat([learned, answers]).ne_missing(0).sum(),
+        "filled_with_sales": sum(values.filter(values.ne_missing(0)).len() for values in (learned, answers)),
     }
 
 
