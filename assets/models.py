@@ -55,6 +55,7 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
         record = chain.record(context, catalog)
         parameters = pipeline.hyperparameters(record.options)
         inputs = pipeline.training(train.collect(), record.options)
+        parameters |= inputs.decided
         if pipeline.learner is not None:
             parameters[LEARNER_PARAMETER] = pipeline.algorithm
         if pipeline.dataset_parameter is not None:

@@ -91,6 +91,9 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         storage.write_parquet(record.key("rejected"), table.rejected)
         if table.merged:
             storage.write_bytes(record.key("upload", MERGED), json.dumps(table.merged).encode())
+        remarks = pipeline.remarks(table.accepted, options)
+        for remark in remarks:
+            context.log.warning(remark)
         catalog.open().put_dataset(record)
         pin(context.instance, context.run.run_id, record)
         context.add_output_metadata(
@@ -101,6 +104,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
                 **({"merged_rows": table.merged} if table.merged else {}),
                 **({"notes": " ".join(table.notes)} if table.notes else {}),
                 **pipeline.counts(table.accepted, options),
+                **({"warning": "\n".join(remarks)} if remarks else {}),
                 "rejected": table_metadata(storage, record.key("rejected"))["preview"],
                 "options": dg.MetadataValue.json(options.model_dump(mode="json")),
                 "date_formats": dg.MetadataValue.json(table.date_formats),

@@ -1,4 +1,4 @@
-"""Naive forecasts, which a model must beat: what was sold a year before, what was sold lately, and what is usual."""
+"""Naive forecasts, which a model must beat: what was sold a year before, what was sold lately, what is usual, and flat means."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +7,7 @@ import polars as pl
 from optiflow.days import periods_spanned
 
 YEAR, LATELY_WEEKS = "364d", 8
+FLAT_DAYS, LEAST_DAYS = (28, 364), 14
 
 
 def naive_forecasts(
@@ -97,3 +98,35 @@ def _first_known(
         means = part.group_by(by).agg(pl.col("naive").mean().alias("mean"))
         guess = guess.fill_null(wanted.select(by).join(means, on=by, how="left", maintain_order="left")["mean"])
     return guess.fill_null(known["naive"].mean())
+
+
+def flat_means(
+    history: pl.DataFrame, rows: pl.DataFrame, keys: Sequence[str], date: str, value: str
+) -> Mapping[str, pl.Series]:
+    """The mean of the last 28 and of the last 364 days, every day alike, each named after the days that there are.
+
+    Arguments and result as in `naive_forecasts`.
+    """
+    known = periods_spanned(history[date])
+    return {
+        f"mean of the last {days} days": flat_mean(history, rows, keys, date, value, days)
+        for days in dict.fromkeys(min(days, known) for days in FLAT_DAYS)
+    }
+
+
+def flat_mean(
+    history: pl.DataFrame, rows: pl.DataFrame, keys: Sequence[str], date: str, value: str, days: int
+) -> pl.Series:
+    """The mean of the series' values over the last `days` of the history, every day alike.
+
+    A mean of fewer than 14 values is noise that no user would go by: there that of all series with its last key (the
+    item) is taken instead, and where there is none, the mean of all. Arguments and result as in `year_before`.
+    """
+    known = history.select(*keys, date, naive=pl.col(value).cast(pl.Float64))
+    recent = known.filter(pl.col(date) > pl.col(date).max() - pl.duration(days=days))
+    guess = pl.Series("naive", [None] * rows.height, dtype=pl.Float64)
+    for part, by, least in ((recent, keys, LEAST_DAYS), (known, keys, LEAST_DAYS), (known, keys[-1:], 1)):
+        means = part.group_by(by).agg(pl.col("naive").mean(), size=pl.len()).filter(pl.col("size") >= least)
+        found = rows.select(keys).join(means, on=list(by), how="left", maintain_order="left")
+        guess = guess.fill_null(found["naive"])
+    return guess.fill_null(known["naive"].mean()).rename(value)
