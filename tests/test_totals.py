@@ -70,14 +70,44 @@ def test_christmas_has_no_band_where_only_quiet_weeks_were_tried_and_the_text_na
 
 def test_peaks_that_were_tried_widen_the_band_of_a_peak_alone():
     totals = np.full(120, 100.0)
-    totals[[60, 70, 80, 90]] = 200.0
+    totals[[61, 69, 77, 93]] = 200.0  # the second one comes again after 52 weeks
     offs = {origin: [0.02, -0.01, 0.01, 0.02] for origin in range(56, 112, 4)}
-    for at in (60, 70, 80, 90):
-        origin = 56 + (at - 56) // 4 * 4
-        offs[origin][at - origin] = 0.3
+    for at in (61, 69, 77, 93):
+        offs[at - 1][1] = 0.3
     made = forecast_totals(coming(120, np.array([100.0, 200.0])), history(totals), told(offs), 7)
     width = (made["high"] / made["predicted"] - 1).to_list()
     assert width == [pytest.approx(0.02, abs=0.011), pytest.approx(0.3)]
+
+
+def test_a_forecast_that_misses_christmas_has_no_band_there_either():
+    totals = np.full(100, 100.0)
+    totals[50] = 180.0
+    past = told({origin: [0.02, -0.03, 0.01] for origin in range(60, 96, 4)})
+    flat = forecast_totals(coming(100, np.full(3, 100.0)), history(totals), past, 7)
+    assert flat["low"].is_null().to_list() == [False, False, True]
+
+
+def test_christmas_has_no_band_in_a_first_year_and_a_steep_season_has_one():
+    rising = 100 * 1.05 ** np.arange(53)
+    past = told({origin: [0.01, -0.02, 0.01, 0.02] for origin in range(10, 48, 4)})
+    ahead = forecast_totals(coming(48, rising[48:]), history(rising[:48]), past, 7)  # 2021-12-03 to 2021-12-31
+    assert ahead["peak"].to_list() == [False, False, True, True, True]
+    assert ahead["low"].is_null().to_list() == [False, False, True, True, True]
+
+
+def test_five_origins_need_their_largest_miss_too_and_nine_the_last_but_one():
+    widths = []
+    for count in (5, 9):
+        offs = {20 + 4 * i: [0.01 * (i + 1)] for i in range(count)}
+        made = forecast_totals(coming(60, np.array([100.0])), history(np.full(60, 100.0)), told(offs), 7)
+        widths.append(round(made["high"][0] - 100, 6))
+    assert widths == [5.0, 8.0]  # the ceil(0.8 x 6) = 5th of 5, the ceil(0.8 x 10) = 8th of 9
+
+
+def test_errors_from_other_distances_are_brought_to_the_distance_asked_for():
+    offs = {origin: [0.01 * step for step in range(1, 9)] for origin in range(8, 80, 8)}
+    made = forecast_totals(coming(100, np.full(8, 100.0)), history(np.full(100, 100.0)), told(offs), 7)
+    assert (made["high"] - 100).to_list() == pytest.approx(list(range(1, 9)))
 
 
 @pytest.mark.parametrize(("shocks_last", "low", "high"), [(True, 0.74, 0.92), (False, 0.74, 0.95)])

@@ -161,13 +161,18 @@ def _power(past: pl.DataFrame) -> float:
 
 def _peaks(totals: pl.DataFrame, period: int) -> set[date]:
     """The dates that are peaks or troughs, or were 52 weeks before; `totals` has `date` and `total`."""
-    around = pl.col("total").rolling_median(AROUND, min_samples=1, center=True).over(pl.col("date").dt.weekday())
+    # Near either end the weeks around lie on one side only, where a rising season alone would look like a peak.
+    around = pl.col("total").rolling_median(AROUND, center=True).over(pl.col("date").dt.weekday())
     # A weekday on which the shops are closed differs from nothing.
     out = totals.sort("date").select("date", far=(pl.col("total") - around).abs() > PEAK * around)
-    found = set(out.filter("far")["date"])
-    known = set(out["date"])
-    christmas = {day for day in known if day - YEAR not in known and _near_christmas(day, period)}
-    return found | {day for day in known if day - YEAR in found} | christmas
+    found, judged = set(out.filter("far")["date"]), set(out.drop_nulls("far")["date"])
+    return {
+        day
+        for day in out["date"]
+        if day in found
+        or day - YEAR in found
+        or (day not in judged and day - YEAR not in judged and _near_christmas(day, period))
+    }
 
 
 def _near_christmas(day: date, period: int) -> bool:
