@@ -20,7 +20,6 @@ from optiflow.samples.item_demand import SAMPLE_OPTIONS, item_demand
 from optiflow.series.holdout import last_days
 from optiflow.series.naive import lately, year_before
 from optiflow.series.repeats import repeated_rows, summed
-from optiflow.series.totals import forecast_totals
 from optiflow.upload import read_upload
 
 OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)
@@ -149,12 +148,6 @@ def test_naive_forecasts_fall_back_from_the_year_to_the_weekday_to_the_series_to
     assert made[2] == pytest.approx(history["sales"].mean())
     weekday = lately(history, asked, ("store", "item"), "date", "sales")[0]
     assert weekday == sum(range(345, 401, 7)) / 8  # eight of the same weekday
-
-
-def test_the_band_of_totals_is_what_held_on_the_hold_out():
-    held = pl.DataFrame({"date": range(11), "actual": [90.0 + 2 * n for n in range(11)], "predicted": [100.0] * 11})
-    totals = forecast_totals(held, pl.DataFrame({"date": [20, 20], "predicted": [30.0, 20.0]}), "date")
-    assert totals.row(0) == (20, 50.0, pytest.approx(46.0), pytest.approx(54.0))
 
 
 @pytest.fixture(scope="module")

@@ -132,8 +132,8 @@ def test_a_store_that_opened_since_does_not_pass_for_growth_of_all():
     week = FIRST + timedelta(weeks=52)
     sold = pl.DataFrame({"store": ["A", "B"], "date": [FIRST, FIRST + timedelta(weeks=9)], "sales": [50.0, 80.0]})
     forecast = pl.DataFrame({"store": ["A", "B"], "date": [week] * 2, "predicted": [55.0, 90.0]})
-    totals = pl.DataFrame({"date": [week], "predicted": [145.0], "low": [140.0], "high": [150.0]})
-    assert weeks_table(totals, sold, forecast).rows == ((week.isoformat(), 145, 140, 150, 50, "10.0 %"),)
+    totals = pl.DataFrame({"date": [week], "predicted": [145.0], "low": [140.0], "high": [150.0], "tried": [7]})
+    assert weeks_table(totals, sold, forecast, "").rows == ((week.isoformat(), 145, 140, 150, 7, 55, 50, "10.0 %"),)
 
 
 def test_of_many_stores_the_best_and_the_worst_are_shown():

@@ -20,7 +20,9 @@ from optiflow.series.gaps import Gaps, count_gaps, in_file, with_zeros
 from optiflow.series.holdout import last_days
 from optiflow.series.naive import flat_means, naive_forecasts
 from optiflow.series.tables import accuracy_table, candidates_table, kinds_table, movers_table
-from optiflow.series.totals import draw_totals, forecast_totals
+from optiflow.series.totals import forecast_totals, past_totals
+from optiflow.series.totals import in_words as range_in_words
+from optiflow.series.totals_figure import draw_totals
 
 SERIES = ("store", "item")
 COLUMNS = ("date", *SERIES, "sales")
@@ -126,7 +128,9 @@ class ItemDemand(Forecasting):
         """What a store manager looks at: the coming weeks in total and by item, and how far to trust them."""
         forecast, held = run.results["forecast"], run.held_out
         sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:3], sales="actual")])
-        totals = forecast_totals(held, forecast, "date")
+        _, last = first_and_last(run.train["date"])
+        past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
+        totals = forecast_totals(forecast, sold, past, self.period_days)
         shown = held.group_by("date").agg(pl.col("predicted").sum()).sort("date")
         history = sold.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + DAYS_DRAWN)
         days = forecast["date"].n_unique()
@@ -153,7 +157,7 @@ class ItemDemand(Forecasting):
                     "forecast",
                     "Units sold and forecast, all stores and items",
                     "Black is what was sold, amber what the hold-out days were forecast to sell, blue what is to come. "
-                    "The band held 80 % of the hold-out's daily totals.",
+                    + range_in_words(totals, past, "day"),
                     partial(draw_totals, history, shown, totals, "date"),
                 ),
             ),

@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from optiflow.days import periods_spanned
+from optiflow.days import first_and_last, periods_spanned
 from optiflow.learners import store_sales as learner
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
@@ -18,7 +18,9 @@ from optiflow.roles import Role
 from optiflow.series.holdout import last_days, without_history
 from optiflow.series.naive import naive_forecasts
 from optiflow.series.one_series import draw_series
-from optiflow.series.totals import draw_totals, forecast_totals
+from optiflow.series.totals import forecast_totals, past_totals
+from optiflow.series.totals import in_words as range_in_words
+from optiflow.series.totals_figure import draw_totals
 from optiflow.series.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
 from optiflow.series.weeks import count_weeks, with_weeks
 
@@ -91,7 +93,10 @@ class StoreSales(Forecasting):
         """What a store manager looks at: the coming weeks, in total and by store, and how far to trust them."""
         forecast, held = run.results["forecast"], run.held_out
         sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:2], sales="actual")])
-        totals = forecast_totals(held, forecast, "date")
+        _, last = first_and_last(run.train["date"])
+        past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
+        totals = forecast_totals(forecast, sold, past, self.period_days)
+        range_from = range_in_words(totals, past, "week")
         shown = held.group_by("date").agg(pl.col("predicted").sum()).sort("date")
         history = sold.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + WEEKS_DRAWN)
         weeks = forecast["date"].n_unique()
@@ -105,7 +110,7 @@ class StoreSales(Forecasting):
                 Headline("Champion", chosen),
             ),
             tables=(
-                weeks_table(totals, sold, forecast),
+                weeks_table(totals, sold, forecast, range_from),
                 coming_table(sold, forecast),
                 by_store,
                 candidates_table(run.summary, in_words),
@@ -115,7 +120,7 @@ class StoreSales(Forecasting):
                     "forecast",
                     "Sales and forecast, all stores together",
                     "Black is what was sold, amber what the hold-out weeks were forecast to sell, blue what is to come. "
-                    "The band held 80 % of the hold-out's weekly totals.",
+                    "The band is the range of the first table.",
                     partial(draw_totals, history, shown, totals, "date"),
                 ),
                 *_store_figures({best: "best", worst: "worst"}, sold, held, forecast),

@@ -18,6 +18,7 @@ from optiflow.learners.item_demand.grid import Array, Grid, read_grid
 from optiflow.learners.item_demand.intervals import calibrate
 from optiflow.learners.item_demand.kinds import CLOSED, DISCONTINUED, KINDS, MEANINGS, NEW, SHORT, kinds
 from optiflow.learners.item_demand.multiplicative import LATEST, RECENT, STEPS, Multiplicative, fit_multiplicative
+from optiflow.learners.item_demand.past_totals import past_totals
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +40,8 @@ def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Cal
 
     Returns:
         `metrics` (the champion's, `validation:wape`, …), `candidates` (name, figures, whether it is the champion),
-        `chosen`, `kinds` (kind, series, meaning), `counts`, `window` (first and last day), `features`, `notes`.
+        `chosen`, `kinds` (kind, series, meaning), `counts`, `window` (first and last day), `features`, `notes`,
+        `totals` (see `past_totals`).
 
     Raises:
         UserError: under 28 days of history, or nothing sold.
@@ -86,7 +88,8 @@ def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Cal
         final = learn(grid, growth, horizon, parameters, rounds=trees[1])
         _write_trees(final[0] if final else trees[0], trees[1], folder)
     (folder / MODEL_FILE).write_text(json.dumps(model, indent=1))
-    return _summary(grid, parameters, judged, champion, (origin, trees))
+    totals = past_totals(grid, growth, horizon)
+    return {**_summary(grid, parameters, judged, champion, (origin, trees)), "totals": totals}
 
 
 def give_up(rate: Array, kind: Array) -> Array:
