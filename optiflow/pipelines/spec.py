@@ -148,6 +148,10 @@ class Pipeline(ABC):
         """The rows to learn from and those held out; every row is in exactly one of them."""
         return split_rows(rows, str(options.date_column), options.split)
 
+    def must_be_older(self, train: pl.LazyFrame) -> pl.LazyFrame:
+        """The training rows that a split by time leaves older than every held-out one: all of them, as a rule."""
+        return train
+
     @abstractmethod
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """What the training job reads."""

@@ -19,7 +19,15 @@ from optiflow.split import ROW
 from optiflow.training import EXPLAINED_ROWS
 from optiflow.turnover import findings
 from optiflow.turnover.baselines import Pace, fit_paces
-from optiflow.turnover.dates import WATCHED, date_faults, hold_out_drawn, hold_out_newest, unsold, with_days
+from optiflow.turnover.dates import (
+    WATCHED,
+    date_faults,
+    hold_out_drawn,
+    hold_out_newest,
+    unsold,
+    watched_for,
+    with_days,
+)
 from optiflow.turnover.judging import judge_gain, measure_gain
 from optiflow.turnover.pricing import price_curves, price_grid
 from optiflow.upload.faults import cell_faults
@@ -117,6 +125,10 @@ class Turnover(Pipeline):
         if options.split.strategy == "random":
             return hold_out_drawn(rows, options.split)
         return hold_out_newest(rows, options.split.test_fraction)
+
+    def must_be_older(self, train: pl.LazyFrame) -> pl.LazyFrame:
+        """All but the items too young to be held out, sold or not: those are learned from although they are newer."""
+        return train.filter(watched_for(pl.col("horizon")) | pl.col("days").is_not_null())
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """As many items watch the training as test it, chosen in the same way."""
