@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.accuracy import turnover as accuracy
 from optiflow.container.tables import read_table
 from optiflow.errors import UserError
 from optiflow.learners import turnover as learner
@@ -453,3 +454,19 @@ def test_a_drawn_split_watches_and_tests_drawn_items(upload: Upload) -> None:
     for held in (test, channels["validation"]):
         assert held.filter(WATCHED < 30).is_empty()
         assert (held["created"] < date(2014, 12, 31)).sum() > 20
+
+
+def test_the_benchmark_measures_the_sample_and_the_adverts_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy, "ORIGINS", accuracy.ORIGINS[:1])
+    alone = list(accuracy.figures(tmp_path))
+    assert all(figure.ok for figure in alone)
+    (tmp_path / accuracy.CARS_FILE).parent.mkdir()
+    turnover(1000).write_csv(tmp_path / accuracy.CARS_FILE)
+    both = list(accuracy.figures(tmp_path))
+    assert both[: len(alone)] == alone
+    for data_set, rows in (("sample", alone), ("used_cars", both[len(alone) :])):
+        assert {figure.data_set for figure in rows} == {data_set}
+        told, known = (figure.value for figure in rows if figure.metric == "log-loss")
+        assert told < 0.9 * known

@@ -30,7 +30,7 @@ def verdicts() -> list[tuple[int | None, str]]:
 def outcome_of(table: pl.DataFrame) -> str:
     """`better`, `unclear` or `worse`, by the chain's own steps without Dagster and without jobs."""
     with tempfile.TemporaryDirectory() as folder:
-        judgement = TURNOVER.extras(_finished(table, Path(folder))).judgement
+        judgement = TURNOVER.extras(finished(table, Path(folder))).judgement
     assert judgement is not None
     return judgement.outcome.value
 
@@ -43,7 +43,8 @@ def _sample(seed: int | None) -> pl.DataFrame:
     return table.with_columns(table.select(PERMUTED)[order])
 
 
-def _finished(table: pl.DataFrame, folder: Path) -> FinishedRun:
+def finished(table: pl.DataFrame, folder: Path) -> FinishedRun:
+    """What the pipeline has of a file when it comes to judge it, with the learner's defaults; files go to `folder`."""
     path = folder / "shop.csv"
     table.write_csv(path)
     options = merge_options(TURNOVER.default_options)

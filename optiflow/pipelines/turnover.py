@@ -184,7 +184,7 @@ class Turnover(Pipeline):
 
     def extras(self, run: FinishedRun) -> Extras:
         """How good the chances are, what of the stock turns over, and the best price by category."""
-        paces, rows = _paces(run), _with_chance(run)
+        paces, rows = _paces(run), with_chance(run)
         quick, chance = rows["quick"].to_numpy(), rows["chance"].to_numpy()
         naive = {pace.name: pace.shares(rows).to_numpy() for pace in paces}
         gain = measure_gain(quick, chance, naive, rows["created"])
@@ -213,7 +213,7 @@ def _paces(run: FinishedRun) -> list[Pace]:
     return fit_paces(run.train, int(run.test["horizon"][0]), by_time=run.options.split.strategy == "time")
 
 
-def _with_chance(run: FinishedRun) -> pl.DataFrame:
+def with_chance(run: FinishedRun) -> pl.DataFrame:
     """The held-out rows with `quick`, sold within the horizon, and the `chance` of it that the model had said."""
     rows = run.held_out
     horizon = int(rows["horizon"][0])
