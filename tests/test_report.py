@@ -203,6 +203,7 @@ def test_a_baseline_without_error_leaves_nothing_to_gain(predicted, outcome, say
     ("changes", "noise", "says"),
     [
         ({"rows": RowCounts(1000, 110, 690, 200)}, 3, "110 of 1,000 uploaded rows were rejected (11.0 %)"),
+        ({"rows": RowCounts(50, 1, 0, 200)}, 3, "1 of 50 uploaded rows was rejected (2.0 %)"),
         ({"split_strategy": "random"}, 3, "drawn at random"),
         ({"unseen_categories": {"store": 2}}, 3, "store: 2 categories of the test set were never seen"),
         ({"series": (SeriesUsed("DGS10", "lag", 0.4),)}, 3, "DGS10 had a published value for only 40.0 %"),
@@ -453,6 +454,25 @@ def test_test_rows_without_an_actual_are_counted_and_left_out_of_every_error():
     none = build_report(facts(200), frame.with_columns(actual=pl.lit(None, pl.Float64)), {MEAN: by_product}, {})
     assert (none.outcome, none.skill, none.judged_rows) == (Outcome.UNCLEAR, None, 0)
     assert "cannot be judged" in to_html(none, draw_plots(none, frame)) + to_markdown(none)
+
+
+@pytest.mark.parametrize(
+    ("judged", "says"),
+    [
+        (
+            199,
+            "1 of 200 test rows has no actual yet: all errors are those of the other 199, which may be the easier ones.",
+        ),
+        (
+            1,
+            "199 of 200 test rows have no actual yet: all errors are those of the other 1, which may be the easier one.",
+        ),
+    ],
+)
+def test_a_single_row_without_or_with_an_actual_is_spoken_of_as_one(judged, says):
+    frame = predictions(200, noise=3).with_columns(actual=pl.when(pl.int_range(pl.len()) < judged).then("actual"))
+    report = build_report(facts(200), frame, {MEAN: pl.Series(np.full(200, 50.0))}, {})
+    assert says in report.warnings
 
 
 def test_a_report_written_before_pipelines_could_add_anything_is_still_read():

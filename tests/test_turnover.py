@@ -18,6 +18,7 @@ from optiflow.options import DatasetOptions, merge_options
 from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.turnover import TURNOVER
 from optiflow.report.build import build_report
+from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, Report, RowCounts, RunFacts
 from optiflow.samples.turnover import EXPORT_DAY, turnover
 from optiflow.turnover import findings
@@ -175,7 +176,10 @@ def test_a_split_keeps_every_row_once_and_time_in_order(ages: list[int], fractio
     )
     judged = sum(age >= 30 for age in ages)
     if judged < 40:
-        with pytest.raises(UserError, match=f"{judged} of {len(ages)} items were put on sale 30 days or more"):
+        with pytest.raises(
+            UserError,
+            match=f"{judged} of {len(ages)} items {'was' if judged == 1 else 'were'} put on sale 30 days or more",
+        ):
             hold_out_newest(rows, fraction)
         return
     train, test = hold_out_newest(rows, fraction)
@@ -313,6 +317,9 @@ def test_the_report_advises_the_model_and_tells_what_a_store_manager_asks(done: 
     assert sum(row[0] for row in extras.tables[2].rows if isinstance(row[0], int)) == run.test.height
     assert report.judged_rows == run.test.height
     assert not [warning for warning in report.warnings if "no actual" in warning]
+    page = to_markdown(report)
+    assert "Harrell's C" in page
+    assert "Skill of the model, by squared error" in page
     assert {"relative price", "category", "brand", "word: new"} <= {c.feature for c in report.contributions[:10]}
 
 

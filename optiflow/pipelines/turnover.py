@@ -137,7 +137,7 @@ class Turnover(Pipeline):
         fitted, watched = self.split(train, options.model_copy(update={"split": split}))
         if (sold := fitted["sold"].count()) < FEWEST_SOLD:  # the job would refuse it too
             raise UserError(
-                f"{sold} of {fitted.height} items to learn from were sold, at least {FEWEST_SOLD} are needed: add older items."
+                f"{sold} of {fitted.height} items to learn from {'was' if sold == 1 else 'were'} sold, at least {FEWEST_SOLD} are needed: add older items."
             )
         return TrainingInputs({"train": fitted.select(TRAINED_ON), "validation": watched.select(TRAINED_ON)})
 

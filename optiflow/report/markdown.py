@@ -70,7 +70,8 @@ def _comparison(report: Report) -> Iterator[str]:
     yield "|:--|" + "--:|" * len(names)
     for row in comparison(report):
         yield f"| {row.words.label} | {' | '.join(wording.metric(row.words, value) for value in row.values)} |"
-    yield f"| Skill of the model | | {' | '.join(wording.percent(b.skill) for b in report.baselines)} |"
+    label = "Skill of the model" if report.skill_of == "squared error" else "Skill of the model, by squared error"
+    yield f"| {label} | | {' | '.join(wording.percent(b.skill) for b in report.baselines)} |"
 
 
 def _rows(report: Report) -> Iterator[str]:

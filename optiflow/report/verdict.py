@@ -119,7 +119,7 @@ def _on_test_rows(test: int, judged: int) -> Iterator[str]:
     if judged < test:
         yield (
             f"{test - judged:,} of {count(test, 'test row')} {'has' if test - judged == 1 else 'have'} no actual yet: "
-            f"all errors are those of the other {judged:,}, which may be the easier ones."
+            f"all errors are those of the other {judged:,}, which may be the easier {'one' if judged == 1 else 'ones'}."
         )
     if judged < FEW_TEST_ROWS:
         what = "The test set has only" if judged == test else "The errors stand on only"
@@ -134,7 +134,7 @@ def _on_rows(rows: RowCounts) -> Iterator[str]:
         )
     if rows.uploaded and rows.rejected / rows.uploaded > MANY_REJECTED:
         yield (
-            f"{rows.rejected:,} of {count(rows.uploaded, 'uploaded row')} were rejected "
+            f"{rows.rejected:,} of {count(rows.uploaded, 'uploaded row')} {'was' if rows.rejected == 1 else 'were'} rejected "
             f"({percent(rows.rejected / rows.uploaded)}): the model has not seen them."
         )
 

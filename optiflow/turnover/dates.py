@@ -122,7 +122,7 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     old = rows.filter(WATCHED >= HORIZON).height
     if old < FEWEST_JUDGED:
         raise UserError(
-            f"{old} of {rows.height} items were put on sale {HORIZON} days or more before the export, at least "
+            f"{old} of {rows.height} items {'was' if old == 1 else 'were'} put on sale {HORIZON} days or more before the export, at least "
             f"{FEWEST_JUDGED} are needed: upload older items too."
         )
     return rows.filter(watched_for(pl.col("horizon")))

@@ -75,14 +75,16 @@ def comparison_table(rows: pl.DataFrame, told: Told) -> ReportTable:
     quick, gain = rows["quick"].to_numpy(), told.gain
     named = {"model": rows["chance"].to_numpy(), **told.naive}
     slowness = {"model": rows["expected_days"].to_numpy(), **{name: -naive for name, naive in told.naive.items()}}
-    limits = "" if gain.low is None else f", with 95 % limits of {number(gain.low)} and {number(gain.high)}"
+    limits = "" if gain.low is None else f" (95 % limits of the gain: {number(gain.low)} to {number(gain.high)})"
     return ReportTable(
         f"Chances of a sale within {told.horizon} days, beside what needs no model",
         f"On {count(rows.height, 'held-out item')} watched for {told.horizon} days or more, sold or not: chosen by date of "
         "creation alone, so that all is known of them and no weight for censoring is needed. A Kaplan-Meier curve says what "
         f"share of the training items, or of the item's group of them, sells in that time. The model's log-loss is by "
-        f"{number(gain.mean)} lower than that of the best of them{limits}. For log-loss and Brier score less is better; "
-        "concordance is the share of pairs that are put in the right order, 0.5 is a toss of a coin.",
+        f"{number(abs(gain.mean))} {'higher' if gain.mean < 0 else 'lower'} than that of the best of them{limits}. For "
+        "log-loss and Brier score less is better. Concordance is Harrell's C: of all pairs of which one item sold within "
+        f"the {told.horizon} days and the other later or not by then, the share in which the quicker one was foretold to "
+        "be quicker (by its expected days, a curve's by its chances); 0.5 is a toss of a coin.",
         ("chances of", "log-loss", "Brier score", "concordance"),
         tuple(
             (
