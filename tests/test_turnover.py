@@ -1,7 +1,9 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from math import log
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -16,7 +18,7 @@ from optiflow.errors import UserError
 from optiflow.learners import turnover as learner
 from optiflow.options import DatasetOptions, merge_options
 from optiflow.pipelines.finished import FinishedRun
-from optiflow.pipelines.turnover import TURNOVER
+from optiflow.pipelines.turnover import TURNOVER, with_chance
 from optiflow.report.build import build_report
 from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, Report, RowCounts, RunFacts
@@ -263,6 +265,38 @@ def test_the_best_group_is_found_inside_the_training_items() -> None:
     assert medians[:2] == [10, 30]
 
 
+def test_a_group_that_only_fits_by_heart_is_not_chosen() -> None:
+    rng = np.random.default_rng(5)
+    created = [date(2020, 1, 1) + timedelta(days=int(day)) for day in np.sort(rng.integers(0, 300, 1200))]
+    category = rng.choice(["a", "b"], 1200)
+    days = np.where(rng.random(1200) < np.where(category == "a", 0.6, 0.4), 10, 90)
+    rows = pl.DataFrame({"row": range(1200), "created": created, "category": category, "days": days}).with_columns(
+        brand=pl.Series([f"brand {number}" for number in rng.integers(0, 250, 1200)]),  # tells nothing
+        sold=pl.col("created") + pl.duration(days="days"),
+        as_of=pl.lit(date(2021, 6, 1)),
+    )
+    assert fit_paces(rows, 30, by_time=True)[-1].by == ("category",)
+
+
+def test_a_pace_counts_items_that_are_not_sold_yet() -> None:
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    rng = np.random.default_rng(6)
+    watched, took = rng.integers(0, 200, 900), rng.geometric(0.02, 900)
+    export = date(2021, 1, 1)
+    rows = pl.DataFrame({"row": range(900), "watched": watched, "took": took}).with_columns(
+        created=pl.lit(export) - pl.duration(days="watched"), as_of=pl.lit(export), category=None, brand=None
+    )
+    rows = rows.with_columns(
+        sold=pl.when(pl.col("took") <= pl.col("watched")).then(pl.col("created") + pl.duration(days="took"))
+    )
+    theirs = SurvfuncRight(np.minimum(took, watched), (took <= watched).astype(int))
+    everything = fit_paces(rows, 30, by_time=True)[0]
+    assert everything.share == pytest.approx(1 - np.asarray(theirs.surv_prob)[theirs.surv_times <= 30][-1])
+    assert everything.share == pytest.approx(1 - 0.98**30, abs=0.05)
+    assert everything.median == min(theirs.quantile(0.5), 30)
+
+
 def test_limits_of_a_gain_know_that_items_of_a_day_hang_together() -> None:
     rng = np.random.default_rng(2)
     days = pl.Series([date(2020, 1, 1) + timedelta(days=number // 20) for number in range(600)])
@@ -391,6 +425,10 @@ def test_a_young_file_says_within_how_many_days_it_was_judged(done: Done) -> Non
     assert metrics["judged_within_days"] == 14
     assert metrics["share_quick"] == pytest.approx((young.held_out["actual"] <= 14).fill_null(False).mean())
     assert TURNOVER.judged(young)["actual"].max() == 14
+    # ln(days) is normal around that of the expected days, and day 14 ends half a day after its middle.
+    days, spread = run.held_out["expected_days"].to_list(), run.summary["spread"]
+    by_hand = [NormalDist(log(middle), spread).cdf(log(14.5)) for middle in days]
+    assert with_chance(young)["chance"].to_list() == pytest.approx(by_hand)
     one = young.train.filter(WATCHED < 14).head(1)
     assert (
         "1 item went on sale less than 14 days before the export"
