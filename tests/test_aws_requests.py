@@ -33,7 +33,8 @@ from turnover_models import REQUEST, trained_model
 
 from optiflow.errors import UserError
 from optiflow.samples import orders as samples
-from optiflow_dagster.sensors.run_failure import alert, publish
+from optiflow_dagster.sensors.run_failure_delivery import publish
+from optiflow_dagster.sensors.run_failure_message import alert
 from resources.endpoints.sagemaker import SageMakerEndpoints
 from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, JobStatus
 from resources.jobs.sagemaker import SageMakerJobs

@@ -1,6 +1,9 @@
 """Endpoints on this machine: which model answers when, and that none ever answers for another retailer."""
 
 import json
+import multiprocessing
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,3 +175,95 @@ def test_names_of_endpoints_are_cut_without_becoming_equal() -> None:
     assert endpoint_name("outlet") == "turnover-outlet"
     assert len(set(names)) == 2
     assert all(len(name) <= 63 and name.startswith("turnover-x") for name in names)
+
+
+def text(said: object) -> Callable[[Path], object]:
+    written = said if isinstance(said, bytes) else json.dumps(said).encode()
+    return lambda path: path.write_bytes(written)
+
+
+WHOLE = {"models": [["m", "k"]], "created_at": "2024-05-01T00:00:00+00:00", "withdrawn": None}
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "empty": text(b""),
+    "zeros": text(bytes(512)),
+    "cut": text(json.dumps(WHOLE)[:-9].encode()),
+    "no text": text(b"\xff\xfe\x00"),
+    "deep": text(b"[" * 100_000),
+    "list": text([]),
+    "null": text(None),
+    "number": text(7),
+    "string": text("models"),
+    "no keys": text({}),
+    **{
+        f"models {value!r}": text(WHOLE | {"models": value})
+        for value in (7, None, True, "ab", [[1, 2]], [["a"]], ["ab"])
+    },
+    **{f"time {value!r}": text(WHOLE | {"created_at": value}) for value in (7, None, "x", "2024-05-01T00:00:00")},
+    **{f"withdrawn {value!r}": text(WHOLE | {"withdrawn": value}) for value in (7, [], {})},
+    "folder": Path.mkdir,
+    "loop": lambda path: path.symlink_to(path.name),
+    "pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_state_is_a_failed_endpoint_which_the_next_deployment_mends(
+    endpoints: Endpoints, shop: Shop, project: tuple[Shop, Path], damage: str
+) -> None:
+    endpoints.deploy(shop.slow)
+    endpoints.deploy(shop.first)
+    file = project[1] / ".optiflow/lake/turnover/endpoint/outlet/state.json"
+    file.unlink()
+    DAMAGE[damage](file)
+    state = endpoints.describe("outlet")
+    assert state is not None
+    assert (state.status, state.model, state.previous_model) == (EndpointStatus.FAILED, None, None)
+    assert f"The endpoint of 'outlet' cannot be read: {file.as_uri()}" in str(state.failure_reason)
+    assert endpoints.wait("outlet") == state
+    for act in (lambda: endpoints.invoke("outlet", REQUEST), lambda: endpoints.roll_back("outlet")):
+        with pytest.raises(
+            UserError, match=r"'outlet' cannot be read: .*Put the file back, or run `optiflow run turnover"
+        ):
+            act()
+    assert answer_of(endpoints.invoke("slow-shop", REQUEST))[0] == "slow-shop"
+    if damage == "folder":
+        with pytest.raises(UserError, match=r"state\.json is a folder\. Move it away"):
+            endpoints.deploy(shop.first)
+        file.rmdir()
+    assert endpoints.deploy(shop.first).model == shop.first.name
+    assert answer_of(endpoints.invoke("outlet", REQUEST))[0] == "outlet"
+    file.unlink()
+    DAMAGE["empty"](file)
+    assert endpoints.delete("outlet")
+    assert endpoints.describe("outlet") is None
+
+
+PROCESSES, UPDATES = 4, 25
+
+
+def deploy_many(home: Path, model: ServedModel, number: int, barrier, told) -> None:
+    """Deploys the same archive under names of its own, and tells which model each of them followed on."""
+    made = Adapters.of(load_settings(home=home)).endpoints
+    barrier.wait()
+    told.put([made.deploy(replace(model, name=f"{number}-{update}")).previous_model for update in range(UPDATES)])
+
+
+def test_of_updates_at_once_none_is_lost(endpoints: Endpoints, shop: Shop, project: tuple[Shop, Path]) -> None:
+    """Each model follows on another one: an update that another one undid would have been followed by nobody."""
+    endpoints.deploy(shop.first)
+    context = multiprocessing.get_context("fork")
+    barrier, told = context.Barrier(PROCESSES), context.Queue()
+    others = [
+        context.Process(target=deploy_many, args=(project[1], shop.first, number, barrier, told))
+        for number in range(PROCESSES)
+    ]
+    for other in others:
+        other.start()
+    before = [name for _ in others for name in told.get(timeout=60)]
+    for other in others:
+        other.join()
+    last = endpoints.describe("outlet")
+    assert last is not None
+    names = {f"{number}-{update}" for number in range(PROCESSES) for update in range(UPDATES)}
+    assert len(before) == len(names)
+    assert {*before, last.model} == {shop.first.name, *names}

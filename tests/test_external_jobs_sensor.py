@@ -1,7 +1,11 @@
 """`external_jobs_sensor`: one follow-up per job and round, with real jobs and a real catalog."""
 
+import fcntl
+import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -13,7 +17,7 @@ import polars as pl
 import pytest
 from dagster._core.definitions.run_request import SkipReason
 
-from optiflow.errors import UserError
+from optiflow.errors import TransientError, UserError
 from optiflow.options import merge_options
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.sensors.external_jobs_decision import (
@@ -30,6 +34,7 @@ from resources.catalog.records import DatasetRecord, JobRecord, revision_of
 from resources.catalog.store import CatalogStore
 from resources.jobs.contract import NOT_SUBMITTED, Channel, JobKind, JobRequest, JobState, JobStatus
 from resources.jobs.local import LocalJobs
+from resources.jobs.local_folder import LOCK_FILE
 from resources.settings import load_settings
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -398,3 +403,175 @@ def test_a_place_that_cannot_be_asked_skips_the_tick_and_changes_nothing(tick: T
     root.unlink()
     (tmp_path / "aside").rename(root)
     assert [request.run_key for request in tick.requests()] == ["good/1"]
+
+
+def test_a_job_that_cannot_be_asked_for_waits_and_holds_up_no_other(tick: Ticks) -> None:
+    class Strange(LocalJobs):
+        def describe(self, name: str, kind: JobKind) -> JobState | None:
+            errors = {
+                "denied": UserError("access is denied"),
+                "down": TransientError("throttled"),
+                "odd": OSError("io"),
+            }
+            if name in errors:
+                raise errors[name]
+            return super().describe(name, kind)
+
+    tick.jobs = Strange(root=tick.jobs.root)
+    for name in ("denied", "down", "odd"):
+        tick.store.put_job(job(name, dataset=name))
+    told = ("Cannot ask for job denied: access is denied", "Cannot ask for job down: throttled", "job odd: io")
+    said = tick.said()
+    assert said.startswith("3 job(s) still running.")
+    assert all(one in said for one in told)
+    tick.store.put_job(job("good"))
+    assert [request.run_key for request in tick.requests()] == ["good/1"]
+    assert [found.name for found in tick.store.open_jobs()] == ["denied", "down", "odd", "good"]
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def text(value: Any) -> Callable[[Path], None]:
+    written = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return lambda path: void(path.write_bytes(written))
+
+
+def void(_: object) -> None:
+    pass
+
+
+KEYS = ("kind", "created_at", "started_at", "status", "ended_at", "failure_reason", "metrics")
+GOOD = {"kind": "training", "status": "Completed", "failure_reason": None, "metrics": {}}
+DAMAGE: Mapping[str, Callable[[Path], None]] = {
+    "empty": text(b""),
+    "blank": text(b" \n"),
+    "zeros": text(bytes(4096)),
+    "cut": text(b'{"kind": "training", "status": "Comp'),
+    "no text": text(b"\xff\xfe\x00"),
+    "deep": text(b"[" * 100_000),
+    "long number": text(b"9" * 10_000),
+    "list": text([]),
+    "null": text(None),
+    "number": text(7),
+    "string": text("x"),
+    "no keys": text({}),
+    **{f"all {value!r}": text(dict.fromkeys(KEYS, value)) for value in (7, None, True, "x", "\ud83d", [], {}, [[1]])},
+    "no zone": text(GOOD | dict.fromkeys(["created_at", "started_at", "ended_at"], "2024-05-01T00:00:00")),
+    "year one": text(GOOD | dict.fromkeys(["created_at", "started_at", "ended_at"], "0001-01-01T00:00:00+14:00")),
+    "folder": Path.mkdir,
+    "loop": loop,
+    "dead link": lambda path: path.symlink_to("nothing-there"),
+    "pipe": os.mkfifo,
+}
+
+
+@pytest.fixture
+def damaged(tick: Ticks, tmp_path: Path) -> Callable[[str], dict[str, Path]]:
+    """Copies of a completed job, one for each kind of damage to this file; and one whole."""
+    root = tmp_path / "jobs"
+    source = Path(tick.jobs.root, "good")
+
+    def made(file: str) -> dict[str, Path]:
+        folders = {}
+        for number, (damage, harm) in enumerate({**DAMAGE, "whole": void}.items()):
+            folder = folders[damage] = root / f"orders-shop-training-{number:010x}"
+            shutil.copytree(source, folder)
+            if damage != "whole":
+                path = folder / file
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                harm(path)
+            tick.store.put_job(job(folder.name, dataset=f"shop-{number}"))
+        tick.jobs = LocalJobs(root=str(root))
+        return folders
+
+    return made
+
+
+@pytest.mark.parametrize(
+    "file", ["request.json", "started.json", "result.json", "launched", "stop", "log.txt", "job.lock", "output"]
+)
+def test_a_damaged_file_of_an_ended_job_is_that_jobs_trouble(
+    tick: Ticks, damaged: Callable[[str], dict[str, Path]], file: str
+) -> None:
+    folders = damaged(file)
+    assert {request.run_key for request in tick.requests()} == {f"{folder.name}/1" for folder in folders.values()}
+    for damage, folder in folders.items():
+        known = tick.known(folder.name)
+        if file in ("result.json", "output") and damage != "whole":
+            assert known.status is JobStatus.FAILED, damage
+            assert str(folder / file) in str(known.failure_reason)
+            assert str(known.failure_reason).endswith("Put the file back, or run the job again.")
+        else:
+            assert (known.status, known.failure_reason) == (JobStatus.COMPLETED, None), damage
+    state = tick.jobs.describe(folders["empty"].name, TRAINING)
+    assert state is not None
+    assert (state.started_at is None) == (file == "started.json")
+
+
+@pytest.mark.parametrize("file", ["request.json", "started.json", "stop", "log.txt", "job.lock"])
+def test_a_damaged_file_of_a_dead_job_is_that_jobs_trouble(
+    tick: Ticks, damaged: Callable[[str], dict[str, Path]], file: str
+) -> None:
+    folders = damaged(file)
+    for folder in folders.values():
+        (folder / "result.json").unlink()
+    assert {request.run_key for request in tick.requests()} == {f"{folder.name}/1" for folder in folders.values()}
+    for damage, folder in folders.items():
+        known = tick.known(folder.name)
+        assert (known.status, known.ended_at is None) == (JobStatus.FAILED, False)
+        named = (file == "request.json" and damage != "whole") or (file, damage) == ("job.lock", "loop")
+        assert (str(folder / file) in str(known.failure_reason)) == (named or file == "log.txt"), damage
+
+
+@pytest.mark.parametrize("file", ["request.json", "started.json", "stop", "log.txt"])
+def test_a_damaged_file_of_a_job_at_work_leaves_it_at_work(
+    tick: Ticks, damaged: Callable[[str], dict[str, Path]], file: str
+) -> None:
+    folders = damaged(file)
+    tick.store.put_job(job("gone", dataset="x"))
+    with ExitStack() as locks:
+        for folder in folders.values():
+            (folder / "result.json").unlink()
+            fcntl.flock(locks.enter_context((folder / LOCK_FILE).open("w")), fcntl.LOCK_EX)
+        assert [request.run_key for request in tick.requests()] == ["gone/1"]
+        active = {state.name: state.status for state in tick.jobs.list_active()}
+        for folder in folders.values():
+            state = tick.jobs.describe(folder.name, TRAINING)
+            assert state is not None
+            assert state.status is active[folder.name]
+            assert tick.jobs.log_tail(state) == "" or (folder / "log.txt").is_file()
+    assert len(active) == len(folders)
+
+
+def test_what_lies_beside_the_jobs_stops_none(tick: Ticks, damaged: Callable[[str], dict[str, Path]]) -> None:
+    folders = damaged("stop")
+    for number, harm in enumerate(DAMAGE.values()):
+        harm(Path(tick.jobs.root, f"orders-other-training-{number:010x}"))
+    assert len(tick.requests()) == len(folders)
+
+
+def test_a_damaged_job_that_is_submitted_again_is_adopted_with_what_is_known_of_it(
+    tick: Ticks, damaged: Callable[[str], dict[str, Path]]
+) -> None:
+    for damage, folder in damaged("request.json").items():
+        (folder / "result.json").unlink()
+        state = tick.jobs.submit(JobRequest(folder.name, TRAINING, "xgboost"))
+        assert state.status is JobStatus.FAILED, damage
+        assert state == tick.jobs.describe(folder.name, TRAINING)
+
+
+@pytest.mark.parametrize("kind", JobKind)
+def test_a_job_whose_request_is_damaged_is_what_its_name_says_or_else_what_the_caller_takes_it_for(
+    tick: Ticks, tmp_path: Path, kind: JobKind
+) -> None:
+    place = LocalJobs(root=str(tmp_path / "jobs"))
+    for name in (f"orders-training-{kind}-0123456789", "short"):
+        shutil.copytree(Path(tick.jobs.root, "good"), tmp_path / "jobs" / name)
+        (tmp_path / "jobs" / name / "request.json").write_text("")
+        state = place.describe(name, kind)
+        assert state is not None
+        assert state.kind is kind
+    others = [other for other in JobKind if other is not kind]
+    assert [place.describe(f"orders-training-{kind}-0123456789", other) for other in others] == [None, None]

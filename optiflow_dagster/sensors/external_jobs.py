@@ -1,6 +1,7 @@
 """`external_jobs_sensor`: when an external job has ended, the next part of its chain begins."""
 
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -11,10 +12,12 @@ from optiflow_dagster.sensors.external_jobs_decision import RunState, choose_fol
 from resources.catalog import Catalog
 from resources.catalog.records import JobRecord
 from resources.failures import STARTED_BY_TAG
-from resources.jobs.contract import JobKind, Jobs
+from resources.jobs.contract import JobKind, Jobs, JobState
 from resources.revision import REVISION_TAG
 
 INTERVAL_SECONDS = 5
+ASK_SECONDS = 20.0
+"""No job is asked for later in a tick, of which Dagster ends one after 60 seconds."""
 NEXT_PART = {
     JobKind.TRAINING: "prediction_job",
     JobKind.TRANSFORM: "report_job",
@@ -51,7 +54,7 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
             decision = choose_follow_ups(
                 waiting,
                 {state.name: state for state in jobs.list_active({j.kind for j in waiting}, {j.name for j in waiting})},
-                lambda job: jobs.describe(job.name, job.kind),
+                _describe_in_time(jobs),
                 _run_states(context.instance, {job.run_id for job in waiting}).__getitem__,
                 store.failed_tries,
                 datetime.now(UTC),
@@ -62,12 +65,27 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
         except (OSError, TransientError, UserError) as error:
             # What could not be asked is not an answer: nothing moves until it can.
             return dg.SkipReason(f"Cannot ask for jobs: {error}")
-        notes = [note for job in decision.stop if (note := _stop(context, jobs, job))]
+        notes = [f"Cannot ask for job {name}: {why}" for name, why in decision.unanswered.items()]
+        for note in notes:
+            context.log.warning(note)
+        notes += [note for job in decision.stop if (note := _stop(context, jobs, job))]
         requests = [*map(_follow_up, decision.follow_up), *map(_again, decision.again)]
         said = " ".join([f"{decision.waiting} job(s) still running.", *notes])
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else said)
 
     return external_jobs_sensor
+
+
+def _describe_in_time(jobs: Jobs) -> Callable[[JobRecord], JobState | None]:
+    """Asks for one job after another; of a place that does not answer, no more once the tick's time is over."""
+    end = time.monotonic() + ASK_SECONDS
+
+    def describe(job: JobRecord) -> JobState | None:
+        if time.monotonic() >= end:
+            raise TransientError("the others took too long. It is asked for at the next tick.")
+        return jobs.describe(job.name, job.kind)
+
+    return describe
 
 
 def _stop(context: dg.SensorEvaluationContext, jobs: Jobs, job: JobRecord) -> str:

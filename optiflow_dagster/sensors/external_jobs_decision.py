@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from optiflow.errors import TransientError, UserError
 from resources.catalog.records import JobRecord
 from resources.jobs.contract import JobState, JobStatus, is_not_submitted
 
@@ -33,6 +34,8 @@ class Decision:
     """Their run was canceled and they are still at work: nobody wants the result."""
     closed: list[JobRecord] = field(default_factory=list)
     """Nothing follows: their run was canceled, or a later job of the same revision has replaced them."""
+    unanswered: dict[str, str] = field(default_factory=dict)
+    """Could not be asked for, by name, and why: each waits for the next tick and holds up no other."""
     waiting: int = 0
 
 
@@ -49,7 +52,8 @@ def choose_follow_ups(
     Args:
         open_jobs: Jobs that were not followed up, the oldest first.
         active: Every job that is at work, from one listing a kind.
-        describe: The state of a job that is missing there, or None if nobody knows it; called for those alone.
+        describe: The state of a job that is missing there, or None if nobody knows it; called for those alone. What
+            it raises is that job's own trouble.
         run_state: How the run with this id stands.
         tries: How many jobs have failed at the same work, this one included.
         now: The time, UTC.
@@ -65,7 +69,12 @@ def choose_follow_ups(
     for known in jobs:
         job, state, run = known, active.get(known.name), run_state(known.run_id)
         if state is None and not job.status.is_final:
-            state = describe(job)
+            try:
+                state = describe(job)
+            except (OSError, TransientError, UserError) as error:
+                decision.unanswered[job.name] = str(error)
+                waiting += 1
+                continue
             if state is None and run in ("active", "retrying"):
                 waiting += 1  # it may not be seen yet, or be about to be made
                 continue

@@ -1,90 +1,139 @@
-"""`run_failure_sensor`: tells a webhook or an SNS topic about every failed run."""
+"""`run_failure_sensor`: tells a webhook or an SNS topic about every failed run.
 
-import json
-from http.client import HTTPException
-from urllib.request import Request, urlopen
+What belongs here: reading failed runs from Dagster's event log. What does not: the message (`run_failure_message`), who
+takes it (`run_failure_delivery`), and what is still to be sent (`run_failure_outbox`).
+
+Dagster's own `@run_failure_sensor` moves on when its function fails, and begins at the newest failure, so that an
+alert is lost with one refused request and a failure before the first tick is never told.
+"""
+
+from collections.abc import Iterator
 
 import dagster as dg
 
-from optiflow.errors import TransientError, UserError
-from resources.aws.client import client
-from resources.aws.errors import aws_errors
+from optiflow_dagster.sensors.run_failure_delivery import REAL, Message, sender
+from optiflow_dagster.sensors.run_failure_message import alert
+from optiflow_dagster.sensors.run_failure_outbox import Failure, Outbox, send_all
+from resources.fred_http import Timing
 
-TIMEOUT_SECONDS = 10
-MAX_SUBJECT = 100
-MAX_CHARACTERS = 60_000
-"""SNS takes 262,144 bytes."""
+FAILED = dg.DagsterEventType.RUN_FAILURE
+MAX_EVENTS = 50
+"""Read in one tick."""
+SETTLE_SECONDS = 2.0
+"""An event is taken when it is this old: PostgreSQL may show one with a lower number a moment later."""
+FIRST_LOOK_BACK_SECONDS = 24 * 3600.0
+"""The first tick of all tells failures of so long before."""
 
 
-def run_failure_sensor(alert_url: str | None) -> dg.SensorDefinition:
+def run_failure_sensor(alert_url: str | None, timing: Timing = REAL) -> dg.SensorDefinition:
     """A sensor that posts to `alert_url`, or publishes to the SNS topic whose ARN it is; without one it does nothing."""
 
-    @dg.run_failure_sensor(name="run_failure_sensor", default_status=dg.DefaultSensorStatus.RUNNING)
-    def sensor(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+    @dg.sensor(name="run_failure_sensor", default_status=dg.DefaultSensorStatus.RUNNING)
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         """Sends a JSON message to OPTIFLOW_ALERT_URL, a webhook or an SNS topic, for every failed run."""
+        outbox, instance = Outbox.read(context.cursor), context.instance
+        # Asked for before the events: a failure in between is then among them.
+        newest = _newest(instance) if alert_url is None or outbox.after is None else 0
         if alert_url is None:
+            # It keeps up nevertheless: who sets the variable after a year is not told of a year.
+            context.update_cursor(Outbox(newest).text())
             return dg.SkipReason("OPTIFLOW_ALERT_URL is not set.")
-        send = publish if alert_url.startswith("arn:") else post
-        send(alert_url, alert(context.dagster_run, _first_cause(context)))
-        return None
+        now = timing.now()
+        if now < outbox.not_before:
+            return dg.SkipReason(f"OPTIFLOW_ALERT_URL wants no message for {outbox.not_before - now:.0f} s.")
+        events = _events_after(instance, outbox, now)
+        outbox = Outbox(_start(outbox, events, newest), outbox.refused)
+        failures = [Failure(one.storage_id, one.run_id, _news(context, one)) for one in _settled(events, now)]
+        outbox, taken, notes = send_all(
+            outbox, failures, lambda run_id: _message(instance, run_id), sender(alert_url, timing), timing
+        )
+        for note in notes:
+            context.log.warning(note)
+        context.update_cursor(outbox.text())
+        return dg.SkipReason(_said(outbox, failures, taken, notes))
 
     return sensor
 
 
-def alert(run: dg.DagsterRun, cause: str) -> dict[str, str]:
-    """The message: `text` is what chat tools show, the rest is for programs."""
-    partition = run.tags.get("dagster/partition", "")
-    what = f"{run.job_name} of {partition}" if partition else run.job_name
-    return {
-        "text": f"OptiFlow: {what} failed. {cause}",
-        "job": run.job_name,
-        "dataset": partition,
-        "run_id": run.run_id,
-        "cause": cause,
-    }
+def _newest(instance: dg.DagsterInstance) -> int:
+    records = instance.fetch_run_status_changes(FAILED, limit=1).records
+    return records[0].storage_id if records else 0
 
 
-def post(url: str, message: dict[str, str]) -> None:
-    """Send a JSON message.
-
-    Raises:
-        TransientError: the webhook did not take it; names the variable, not the address, which may hold a token.
-    """
-    request = Request(url, json.dumps(message).encode(), {"Content-Type": "application/json"})
-    try:
-        with urlopen(request, timeout=TIMEOUT_SECONDS):
-            pass
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", None) or type(error).__name__
-        raise TransientError(f"The webhook in OPTIFLOW_ALERT_URL did not take the message: {reason}.") from error
+def _events_after(instance: dg.DagsterInstance, outbox: Outbox, now: float) -> list[dg.EventLogRecord]:
+    if outbox.after is None:
+        which = dg.RunStatusChangeRecordsFilter(FAILED, after_timestamp=now - FIRST_LOOK_BACK_SECONDS)
+    else:
+        which = dg.RunStatusChangeRecordsFilter(FAILED, after_storage_id=outbox.after)
+    return list(instance.fetch_run_status_changes(which, limit=MAX_EVENTS, ascending=True).records)
 
 
-def publish(topic: str, message: dict[str, str]) -> None:
-    """Publish a JSON message to an SNS topic; who reads it as an e-mail sees the job and the dataset in its subject.
-
-    Raises:
-        UserError: the topic or the permission is missing.
-        TransientError: SNS cannot be reached.
-    """
-    subject = (
-        f"OptiFlow: {message['job']} of {message['dataset']} failed" if message["dataset"] else "OptiFlow: a run failed"
-    )
-    text = json.dumps(message, ensure_ascii=False, indent=1)[:MAX_CHARACTERS]
-    try:
-        with aws_errors("tell the topic in OPTIFLOW_ALERT_URL of a failed run"):
-            client("sns").publish(TopicArn=topic, Subject=subject[:MAX_SUBJECT], Message=text)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"OPTIFLOW_ALERT_URL: there is no topic {topic}. Mend the variable, or make the topic."
-        ) from error
+def _start(outbox: Outbox, events: list[dg.EventLogRecord], newest: int) -> int:
+    if outbox.after is not None:
+        return outbox.after
+    return events[0].storage_id - 1 if events else newest
 
 
-def _first_cause(context: dg.RunFailureSensorContext) -> str:
-    for event in context.get_step_failure_events():
+def _settled(events: list[dg.EventLogRecord], now: float) -> Iterator[dg.EventLogRecord]:
+    for event in events:
+        if 0 <= now - event.timestamp < SETTLE_SECONDS:  # one from a clock that is ahead is not waited for
+            return
+        yield event
+
+
+def _news(context: dg.SensorEvaluationContext, event: dg.EventLogRecord) -> Message | None:
+    """The message of an event; None if its run was deleted, is another code location's, or had failed before."""
+    run = context.instance.get_run_by_id(event.run_id)
+    if run is None or _place(run) != _own_place(context):
+        return None
+    # A run that was declared dead and then fails by itself fails twice.
+    first = context.instance.get_records_for_run(event.run_id, of_type=FAILED, limit=1).records
+    if first and first[0].timestamp < event.timestamp:
+        return None
+    return _message(context.instance, event.run_id)
+
+
+def _message(instance: dg.DagsterInstance, run_id: str) -> Message | None:
+    run = instance.get_run_by_id(run_id)
+    return None if run is None else alert(run, _first_cause(instance, run_id))
+
+
+def _first_cause(instance: dg.DagsterInstance, run_id: str) -> str:
+    events = [record.event_log_entry.dagster_event for record in _failures_of(instance, run_id)]
+    for event in filter(None, events):
+        if not event.is_step_failure:
+            continue
         failure = event.step_failure_data
         if failure.user_failure_data and failure.user_failure_data.description:
             return failure.user_failure_data.description
         if failure.error:
             # Dagster wraps what an asset raised in an error that only names the step.
             return (failure.error.cause or failure.error).message.strip()
-    return context.failure_event.message or "No cause was recorded."
+    said = (event.message for event in filter(None, events) if event.event_type == FAILED)
+    return next(said, None) or "No cause was recorded."
+
+
+def _failures_of(instance: dg.DagsterInstance, run_id: str) -> list[dg.EventLogRecord]:
+    return list(instance.get_records_for_run(run_id, of_type={FAILED, dg.DagsterEventType.STEP_FAILURE}).records)
+
+
+def _place(run: dg.DagsterRun) -> tuple[str | None, str | None]:
+    if run.remote_job_origin is None:
+        return None, None
+    repository = run.remote_job_origin.repository_origin
+    return repository.code_location_origin.location_name, repository.repository_name
+
+
+def _own_place(context: dg.SensorEvaluationContext) -> tuple[str | None, str | None]:
+    location = context.code_location_origin
+    return location.location_name if location else None, context.repository_name
+
+
+def _said(outbox: Outbox, failures: list[Failure], taken: int, notes: list[str]) -> str:
+    waiting = sum(one.message is not None and one.storage_id > (outbox.after or 0) for one in failures)
+    counts = [
+        f"{taken} alert(s) sent." if taken else "",
+        f"{waiting} alert(s) wait." if waiting else "",
+        f"{len(outbox.refused)} refused alert(s) are tried again." if outbox.refused else "",
+    ]
+    return " ".join(filter(None, [*counts, *notes])) or "No run has failed."

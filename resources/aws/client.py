@@ -19,19 +19,27 @@ _lock = threading.Lock()
 _clients: dict[tuple[str, ...], Any] = {}
 
 
-def client(service: str) -> Any:
+def client(service: str, *, brief: bool = False) -> Any:
     """A client of `service`, such as `s3`; safe to use from several threads.
 
     Throttled and broken requests are repeated by botocore's adaptive mode, with backoff, jitter and a rate of its own.
+
+    Args:
+        service: The service's name in boto3.
+        brief: Each request is sent once and answered within ten seconds, for callers with little time that repeat it.
 
     Raises:
         UserError: no region is set, or the profile does not exist.
     """
     # Made anew where a variable has changed: a process of tests talks to several servers.
-    key = (service, *(f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("AWS_")))
+    key = (
+        service,
+        str(brief),
+        *(f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("AWS_")),
+    )
     with _lock:
         if key not in _clients:
-            _clients[key] = _make(service)
+            _clients[key] = _make(service, brief)
         return _clients[key]
 
 
@@ -40,15 +48,18 @@ def max_attempts() -> int:
     return int(os.environ.get("AWS_MAX_ATTEMPTS") or MAX_ATTEMPTS)
 
 
-def _make(service: str) -> Any:
+def _make(service: str, brief: bool) -> Any:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import ProfileNotFound
 
     config = Config(
-        retries={"mode": os.environ.get("AWS_RETRY_MODE", "adaptive"), "total_max_attempts": max_attempts()},  # pyright: ignore[reportArgumentType]
+        retries={
+            "mode": os.environ.get("AWS_RETRY_MODE", "adaptive"),
+            "total_max_attempts": 1 if brief else max_attempts(),
+        },  # pyright: ignore[reportArgumentType]
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=CONNECT_SECONDS if brief else READ_SECONDS,
         max_pool_connections=POOL_CONNECTIONS,
         user_agent_extra="optiflow",
     )

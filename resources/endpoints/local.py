@@ -3,14 +3,20 @@
 What belongs here: which model serves, kept in the lake, and answering. What does not: the answers
 (`optiflow.learners.turnover.serving`).
 
-The state lies in `lake/turnover/endpoint/<retailer>/state.json`, put in place whole. A deleted endpoint leaves a state
-without models, since nothing in the lake is ever removed.
+The state lies in `lake/turnover/endpoint/<retailer>/state.json`, put in place whole; who changes it holds the lock of
+`state.lock` beside it from reading to writing. A deleted endpoint leaves a state without models, since nothing in the
+lake is ever removed. A state that cannot be read (a restored backup, a broken disk) is a failed endpoint, which the
+next deployment mends.
 """
 
+import contextlib
+import errno
+import fcntl
 import json
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -33,10 +39,12 @@ from resources.endpoints.contract import (
     served_after,
 )
 from resources.endpoints.models import checked_model
-from resources.storage import LAKE, Storage
+from resources.storage import LAKE, FileStorage, Storage
 
 LOADED_MODELS = 16
 """So many stay in memory, those asked last; a model of 900 trees is a few MB."""
+
+LOCK_FILE = "state.lock"
 
 _lock = threading.Lock()
 _loaded: OrderedDict[tuple[str, str, str], serving.Model] = OrderedDict()
@@ -51,6 +59,10 @@ class Served:
     withdrawn: str | None = None
 
 
+class _DamagedStateError(Exception):
+    """A state cannot be read; names the file and says what is wrong."""
+
+
 class LocalEndpoints(dg.ConfigurableResource):
     """Answers in this process with the models in the lake; every change is there at once, in every process."""
 
@@ -58,42 +70,54 @@ class LocalEndpoints(dg.ConfigurableResource):
 
     def deploy(self, model: ServedModel) -> EndpointState:
         """Serve this model from now on; one that cannot be served leaves the old one in place."""
-        served = self._read(model.retailer)
-        names = list(served.models) if served else []
-        if served and names[-1] == model.name:
-            return _state(model.retailer, served)
-        self._load(model)
-        keys = {**(served.models if served else {}), model.name: model.key}
-        kept = served_after(names, names[-1] if names else None, model.name)
-        created_at = served.created_at if served else datetime.now(UTC)
-        return self._write(model.retailer, Served({name: keys[name] for name in kept}, created_at))
+        with self._changing(model.retailer):
+            served = self._read_or_none(model.retailer)
+            names = list(served.models) if served else []
+            if served and names[-1] == model.name:
+                return _state(model.retailer, served)
+            self._load(model)
+            keys = {**(served.models if served else {}), model.name: model.key}
+            kept = served_after(names, names[-1] if names else None, model.name)
+            created_at = served.created_at if served else datetime.now(UTC)
+            return self._write(model.retailer, Served({name: keys[name] for name in kept}, created_at))
 
     def describe(self, retailer: str) -> EndpointState | None:
         """The state of the retailer's endpoint; None if there is none."""
-        served = self._read(retailer)
+        try:
+            served = self._read(retailer)
+        except _DamagedStateError as error:
+            return self._failed(retailer, error)
         return _state(retailer, served) if served else None
 
     def wait(self, retailer: str) -> EndpointState:
         """The state, which is always a settled one."""
-        return _state(retailer, self._existing(retailer))
+        state = self.describe(retailer)
+        if state is None:
+            raise UserError(no_endpoint(retailer))
+        return state
 
     def roll_back(self, retailer: str) -> EndpointState:
         """Serve the model before this one again."""
-        served = self._existing(retailer)
-        *earlier, current = served.models
-        if not earlier:
-            raise UserError(no_previous(_state(retailer, served)))
-        self._load(ServedModel(earlier[-1], retailer, served.models[earlier[-1]]))
-        models = {name: served.models[name] for name in earlier}
-        return self._write(retailer, replace(served, models=models, withdrawn=current))
+        with self._changing(retailer):
+            served = self._existing(retailer)
+            *earlier, current = served.models
+            if not earlier:
+                raise UserError(no_previous(_state(retailer, served)))
+            self._load(ServedModel(earlier[-1], retailer, served.models[earlier[-1]]))
+            models = {name: served.models[name] for name in earlier}
+            return self._write(retailer, replace(served, models=models, withdrawn=current))
 
     def delete(self, retailer: str) -> bool:
         """Serve nothing any more; False if nothing was served."""
-        served = self._read(retailer)
-        if served is None:
-            return False
-        self._put(retailer, replace(served, models={}, withdrawn=None))
-        return True
+        with self._changing(retailer):
+            try:
+                served = self._read(retailer)
+            except _DamagedStateError:
+                served = Served({}, datetime.now(UTC))
+            if served is None:
+                return False
+            self._put(retailer, replace(served, models={}, withdrawn=None))
+            return True
 
     def invoke(self, retailer: str, body: bytes, content_type: str = JSON) -> bytes:
         """The answer of the retailer's model; an archive is unpacked once a process."""
@@ -116,19 +140,64 @@ class LocalEndpoints(dg.ConfigurableResource):
         return loaded
 
     def _existing(self, retailer: str) -> Served:
-        served = self._read(retailer)
+        try:
+            served = self._read(retailer)
+        except _DamagedStateError as error:
+            raise UserError(_damaged(retailer, error)) from error
         if served is None:
             raise UserError(no_endpoint(retailer))
         return served
 
-    def _read(self, retailer: str) -> Served | None:
+    def _read_or_none(self, retailer: str) -> Served | None:
         try:
-            said: dict[str, Any] = json.loads(self.storage.read_bytes(_key(retailer)))
+            return self._read(retailer)
+        except _DamagedStateError:
+            return None
+
+    def _read(self, retailer: str) -> Served | None:
+        key = _key(retailer)
+        where = self.storage.uri_for(key)
+        try:
+            text = self._state_bytes(key)
+            if text is None:
+                return None
+            return _served(json.loads(text))
+        except OSError as error:
+            raise _DamagedStateError(f"{where} cannot be opened ({error.strerror})") from error
+        except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
+            raise _DamagedStateError(f"{where} holds no state of an endpoint") from error
+
+    def _state_bytes(self, key: str) -> bytes | None:
+        if isinstance(self.storage, FileStorage) and self.storage.path(key).is_fifo():
+            raise OSError(errno.EINVAL, "it is a pipe")  # reading it would wait for a writer
+        try:
+            return self.storage.read_bytes(key)
         except FileNotFoundError:
             return None
-        if not said["models"]:
-            return None
-        return Served(dict(said["models"]), datetime.fromisoformat(said["created_at"]), said["withdrawn"])
+
+    def _failed(self, retailer: str, error: _DamagedStateError) -> EndpointState:
+        return EndpointState(
+            name=endpoint_name(retailer),
+            retailer=retailer,
+            status=EndpointStatus.FAILED,
+            model=None,
+            wanted=None,
+            created_at=datetime.fromtimestamp(0, UTC),
+            failure_reason=_damaged(retailer, error),
+        )
+
+    @contextlib.contextmanager
+    def _changing(self, retailer: str) -> Iterator[None]:
+        """One process and one thread at a time: whoever reads, changes and writes meanwhile would undo the other's."""
+        if not isinstance(self.storage, FileStorage):
+            yield
+            return
+        key = _key(retailer).replace("state.json", LOCK_FILE)
+        lock = _locked(self.storage, key)
+        try:
+            yield
+        finally:
+            os.close(lock)
 
     def _write(self, retailer: str, served: Served) -> EndpointState:
         self._put(retailer, served)
@@ -140,7 +209,53 @@ class LocalEndpoints(dg.ConfigurableResource):
             "created_at": served.created_at.isoformat(),
             "withdrawn": served.withdrawn,
         }
-        self.storage.write_bytes(_key(retailer), json.dumps(said, indent=1).encode())
+        key = _key(retailer)
+        try:
+            self.storage.write_bytes(key, json.dumps(said, indent=1).encode())
+        except IsADirectoryError as error:
+            where = self.storage.uri_for(key)
+            raise UserError(
+                f"The endpoint of {retailer!r}: {where} is a folder. Move it away, then run again."
+            ) from error
+
+
+def _locked(storage: FileStorage, key: str) -> int:
+    """The lock as an open file; closing it gives it back, and so does the end of the process."""
+    path = storage.path(key)
+    while True:
+        if not path.exists():
+            storage.write_bytes(key, b"")
+        lock = os.open(path, os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Another process may have put its own file in place before this one was locked.
+        if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
+            return lock
+        os.close(lock)
+
+
+def _served(said: dict[str, Any]) -> Served | None:
+    """The state in a file; None for an endpoint that was deleted.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none.
+    """
+    pairs = said["models"]
+    if not all(isinstance(pair, list) and [type(text) for text in pair] == [str, str] for pair in pairs):
+        raise ValueError("models are no pairs of names and keys")
+    models = dict(pairs)
+    if not models:
+        return None
+    created_at, withdrawn = datetime.fromisoformat(said["created_at"]), said["withdrawn"]
+    if created_at.tzinfo is None or not isinstance(withdrawn, str | None):
+        raise ValueError("created_at has no zone, or withdrawn is no text")
+    return Served(models, created_at, withdrawn)
+
+
+def _damaged(retailer: str, error: _DamagedStateError) -> str:
+    return (
+        f"The endpoint of {retailer!r} cannot be read: {error}. A restored backup or a broken disk leaves such files. Put "
+        f"the file back, or run `optiflow run {PIPELINE} {retailer}`, which makes the endpoint anew."
+    )
 
 
 def _key(retailer: str) -> str:

@@ -28,7 +28,7 @@ from optiflow.learners import learner_named
 from resources.jobs import local_platform as platform
 from resources.jobs.contract import BUILT_IN, MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
 from resources.jobs.job_code import code_digest, library_versions
-from resources.jobs.local_folder import is_alive, is_unfinished, read_job, read_state, try_lock, was_launched
+from resources.jobs.local_folder import is_unfinished, read_job, try_lock, was_launched
 
 FIRST_POLL_SECONDS = 0.01
 LONGEST_POLL_SECONDS = 0.5
@@ -86,7 +86,7 @@ class LocalJobs(dg.ConfigurableResource):
 
     def describe(self, name: str, kind: JobKind) -> JobState | None:
         """The job's state, or None if no job of this kind has this name."""
-        state = read_job(self._folder(name))
+        state = read_job(self._folder(name), kind)
         return state if state is not None and state.kind is kind else None
 
     def find_own(self, name: str, kind: JobKind) -> JobState | None:
@@ -148,12 +148,11 @@ class LocalJobs(dg.ConfigurableResource):
     def log_tail(self, state: JobState, lines: int = 50) -> str:
         """The last lines of the job's log; empty when there is none."""
         log = self._folder(state.name) / platform.LOG_FILE
-        try:
-            with log.open("rb") as file:
-                file.seek(max(0, log.stat().st_size - lines * 1000))
-                text = file.read().decode(errors="replace")
-        except FileNotFoundError:
+        if not log.is_file():  # opening a pipe would wait for a writer
             return ""
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - lines * 1000))
+            text = file.read().decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def _folder(self, name: str) -> Path:
@@ -166,7 +165,9 @@ def _submit(folder: Path, request: JobRequest, max_parallel: int) -> JobState:
     folder.mkdir(parents=True, exist_ok=True)
     while True:
         if was_launched(folder):
-            return read_state(folder, is_alive(folder))
+            state = read_job(folder, request.kind)
+            if state is not None:
+                return state
         with try_lock(folder) as lock:
             if lock is not None and not was_launched(folder):
                 _launch(folder, request, max_parallel, lock)

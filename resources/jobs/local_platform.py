@@ -65,6 +65,19 @@ def write_json(path: Path, data: Any) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    _names_to_disk(path.parent)
+
+
+def _names_to_disk(folder: Path) -> None:
+    # After a power cut a file may be there under its temporary name only, or not at all.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such call for folders
+            raise
+    finally:
+        os.close(handle)
 
 
 def reserve_result(folder: Path) -> None:
@@ -81,9 +94,9 @@ def main(folder: Path, max_parallel: int, lock_fd: int) -> int:
         lock_fd: The job's lock, taken by the submitter and inherited.
     """
     (folder / LAUNCHED_FILE).touch()
-    request = json.loads((folder / REQUEST_FILE).read_text())
     result: dict[str, Any] = {"status": "Failed", "failure_reason": None, "metrics": {}}
     try:
+        request = _read_request(folder / REQUEST_FILE)
         reserve_result(folder)
         _prepare(folder / "ml", request)
         slot_fd = _wait_for_slot(folder, max_parallel)
@@ -106,6 +119,13 @@ def main(folder: Path, max_parallel: int, lock_fd: int) -> int:
         shutil.rmtree(folder / "ml" / name, ignore_errors=True)
     write_json(folder / RESULT_FILE, {**result, "ended_at": now()})
     return 0 if result["status"] == "Completed" else 1
+
+
+def _read_request(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise _JobError(f"{path} holds no JSON: it was damaged. Run the job again.") from error
 
 
 def _prepare(ml: Path, request: dict[str, Any]) -> None:
