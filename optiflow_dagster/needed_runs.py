@@ -16,6 +16,7 @@ from resources.catalog.records import JobRecord
 UPLOADS_SENSOR = "uploads_sensor"
 PARTITION_TAG = "dagster/partition"
 ROOT_TAG = "dagster/root_run_id"
+PARENT_TAG = "dagster/parent_run_id"
 RUN_KEY_TAG = "dagster/run_key"
 SENSOR_TAG = "dagster/sensor_name"
 
@@ -64,10 +65,10 @@ class NeededRuns:
 
     def _is_referred_to_by_another_try(self, run: dg.DagsterRun) -> bool:
         """Dagster counts the tries of a run from the first one on, and how an open job's run ended its last try tells."""
-        family = self._instance.get_runs(dg.RunsFilter(tags={ROOT_TAG: run.root_run_id or run.run_id}))
-        tries = {member.run_id for member in family} | {run.root_run_id}
-        return bool(tries & self._runs_of_open_jobs) or any(
-            run.run_id in (member.root_run_id, member.parent_run_id) for member in family
+        root = run.tags.get(ROOT_TAG, run.run_id)
+        family = self._instance.get_runs(dg.RunsFilter(tags={ROOT_TAG: root}))
+        return bool({root, *(member.run_id for member in family)} & self._runs_of_open_jobs) or any(
+            run.run_id in (member.tags[ROOT_TAG], member.tags.get(PARENT_TAG)) for member in family
         )
 
     def _recorded_what_is_newest(self, run: dg.DagsterRun) -> bool:
