@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     """A file must have been left alone this long before the sensor takes it, so that no half-copied file is read."""
     alert_url: str | None = None
     """Webhook, or ARN of an SNS topic, that is sent a JSON message for every failed run."""
+    keep_runs_days: int = Field(default=30, ge=0, le=36_500)
+    """Dagster's runs are deleted after so many days unless something refers to them; 0 keeps all."""
 
     sagemaker_role_arn: str | None = None
     """Role that SageMaker works under: it reads and writes the bucket."""

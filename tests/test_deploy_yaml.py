@@ -125,6 +125,7 @@ def test_runs_are_retried_and_kept_apart_as_on_a_laptop() -> None:
     aws_runs, laptop_runs = AWS["concurrency"]["runs"], LAPTOP["concurrency"]["runs"]
     assert aws_runs["tag_concurrency_limits"] == laptop_runs["tag_concurrency_limits"]
     assert aws_runs["max_concurrent_runs"] > laptop_runs["max_concurrent_runs"]
+    assert AWS["retention"] == LAPTOP["retention"]
     assert AWS["telemetry"] == LAPTOP["telemetry"] == {"enabled": False}
 
 

@@ -38,6 +38,7 @@ VARIABLES = {
     "OPTIFLOW_MAX_PARALLEL_JOBS": ("7", lambda settings: settings.max_parallel_jobs == 7),
     "OPTIFLOW_UPLOAD_SETTLE_SECONDS": ("0.5", lambda settings: settings.upload_settle_seconds == 0.5),
     "OPTIFLOW_ALERT_URL": ("https://x.example/t", lambda settings: settings.alert_url == "https://x.example/t"),
+    "OPTIFLOW_KEEP_RUNS_DAYS": ("0", lambda settings: settings.keep_runs_days == 0),
     "OPTIFLOW_HOME": ("/srv", lambda settings: settings.home == Path("/srv")),
     "OPTIFLOW_ENV": ("local", lambda settings: settings.env == "local"),
     "OPTIFLOW_SAGEMAKER_ROLE_ARN": (ROLE, lambda settings: settings.sagemaker_role_arn == ROLE),
