@@ -15,6 +15,8 @@ from s3_events import bridged, by_sns, direct
 
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.sensors.upload_events import _read
+from optiflow_dagster.sensors.upload_events_decision import read_progress
+from optiflow_dagster.sensors.uploads_cursor import recall
 from resources.adapters import Adapters
 from resources.settings import load_settings
 from resources.storage import S3Storage
@@ -91,9 +93,7 @@ class Queue:
 
     def show_again(self) -> None:
         """As if the time were over for which received messages are hidden."""
-        from optiflow_dagster.sensors.upload_events_decision import read_progress
-
-        for receipt in read_progress(self.cursor).receipts:
+        for receipt in read_progress(recall(self.storage, self.cursor).text).receipts:
             self.sqs.change_message_visibility(QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=0)
 
 
