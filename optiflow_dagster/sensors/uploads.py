@@ -22,11 +22,15 @@ from optiflow_dagster.sensors.uploads_decision import (
     read_cursor,
     write_cursor,
 )
+from resources.aws.client import hurried
 from resources.landing import LandedFile, landing_prefix, read_landing
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
 INTERVAL_SECONDS = 5
+PATIENCE_SECONDS = 20
+"""A tick in which a listing was not answered lists no more after this: Dagster would end it after a minute."""
+
 FILES_A_TICK = 100
 HOUR_NS = 3600 * 10**9
 S3_OVERLAP = Overlap(whole_ns=HOUR_NS, in_parts_ns=7 * 24 * HOUR_NS)
@@ -48,27 +52,33 @@ def uploads_sensor(
     )
     def uploads_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
         """Watches uploads/<pipeline>/ and starts a run for every new or changed file, once it is complete."""
-        if queue_url is not None:
-            assert isinstance(storage, S3Storage)
-            return evaluate(context, storage, UploadQueue(queue_url), jobs)
-        try:
-            return _listed(context, storage)
-        except (TransientError, UserError) as error:
-            return dg.SkipReason(f"Cannot read or write what the sensor remembers: {error}")
+        with hurried():
+            if queue_url is not None:
+                assert isinstance(storage, S3Storage)
+                return evaluate(context, storage, UploadQueue(queue_url), jobs)
+            try:
+                return _listed(context, storage)
+            except (TransientError, UserError) as error:
+                return dg.SkipReason(f"Cannot read or write what the sensor remembers: {error}")
 
     def _listed(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
+        began, is_down = time.monotonic(), False
         memory = recall(storage, context.cursor)
         positions = read_cursor(memory.text)
         decisions: dict[str, Decision] = {}
         faults = [memory.fault] if memory.fault else []
         for name in jobs:
             position = positions.get(name, Position())
+            # An unreadable folder is not an empty one: its position stays until it can be read. The others go on.
+            decisions[name] = Decision([], position)
+            if is_down and time.monotonic() - began > PATIENCE_SECONDS:
+                faults.append(f"{storage.uri_for(landing_prefix(name))} is left for the next tick.")
+                continue
             try:
                 landing = read_landing(storage, name)
             except (TransientError, UserError) as error:
-                # An unreadable folder is not an empty one: its position stays until it can be read. The others go on.
+                is_down = is_down or isinstance(error, TransientError)
                 faults.append(str(error))
-                decisions[name] = Decision([], position)
                 continue
             faults += landing.faults.values()
             decisions[name] = choose_uploads(
