@@ -71,10 +71,10 @@ def _cell(column: str, value: Any) -> str:
 
 
 def newest_report(workplace: Workplace, pipeline: Pipeline, dataset: str) -> tuple[DatasetRecord, dict[str, Any]]:
-    """The report of the revision used last that has one.
+    """The report of the revision used last that has one. A report that cannot be read is passed over.
 
     Raises:
-        UserError: the dataset has none; says what to do.
+        UserError: the dataset has none that can be read; names those that cannot, and says what to do.
     """
     check_dataset_id(dataset)
     storage = workplace.adapters.storage
@@ -83,15 +83,27 @@ def newest_report(workplace: Workplace, pipeline: Pipeline, dataset: str) -> tup
         for record in workplace.adapters.catalog.open().datasets()
         if (record.pipeline, record.dataset) == (pipeline.name, dataset)
     ]
+    damaged = ""
     for record in revisions:
         key = record.key(pipeline.report, "/report.json")
         if storage.exists(key):
-            return record, json.loads(storage.read_bytes(key))
+            found = _report(storage.read_bytes(key))
+            if found is not None:
+                return record, found
+            damaged += f"{storage.uri_for(key)} cannot be read: it is no report. "
     known = {r.dataset for r in workplace.adapters.catalog.open().datasets() if r.pipeline == pipeline.name}
     hint = f" Datasets: {', '.join(sorted(known))}." if known else ""
     raise UserError(
-        f"There is no report of {pipeline.name} {dataset}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}"
+        f"{damaged}There is no {'other ' if damaged else ''}report of {pipeline.name} {dataset}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}"
     )
+
+
+def _report(data: bytes) -> dict[str, Any] | None:
+    try:
+        report = json.loads(data)
+    except ValueError:
+        return None
+    return report if isinstance(report, dict) else None
 
 
 def print_report(console: Console, workplace: Workplace, pipeline: Pipeline, record: DatasetRecord) -> None:
