@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from optiflow.errors import TransientError, UserError
 from resources.storage import FileStorage, Storage, StoredObject
+from resources.storage.files import TEMPORARY_PREFIX
 
 segments = st.one_of(
     st.sampled_from(["..", ".", "", "...", "a..b", "..a", "ä ü%20#?&=+", "C:"]),
@@ -194,6 +195,8 @@ def test_a_file_is_on_the_disk_before_its_name_is_and_new_folders_before_what_is
     storage.write_bytes("lake/orders/a.bin", b"12345")
     names = {name: listed for name, size, listed in disk.written if size < 0}
     assert [name if size < 0 else size for name, size, _ in disk.written] == [tmp_path.name, "lake", 5, "orders"]
+    (while_written,) = (name for name, size, _ in disk.written if size == 5)
+    assert while_written.startswith(TEMPORARY_PREFIX)
     assert names == {tmp_path.name: ("lake",), "lake": ("orders",), "orders": ("a.bin",)}
     disk.written.clear()
     storage.write_parquet("lake/orders/a.parquet", pl.DataFrame({"a": [1]}))
