@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
-.PHONY: help demo test test-crash dev bench bench-accuracy lint format clean setup
+.PHONY: help demo test test-crash soak dev bench bench-accuracy lint format clean setup
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -28,8 +28,12 @@ dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000
 test: .venv/dev .venv-image/ready ## Set up, then run every test
 	@$(BIN)/pytest -n 2 --dist worksteal
 
-test-crash: .venv/dev ## Kill runs on the AWS double at 30 random points (10 to 20 minutes)
+test-crash: .venv/dev ## Kill runs at 30 random points, watch the ends of 30 (15 to 30 minutes)
+	@OPTIFLOW_TEST_RUN_ENDS=30 $(BIN)/pytest tests/test_run_launcher.py
 	@OPTIFLOW_TEST_KILLS=30 $(BIN)/pytest tests/test_aws_crash.py
+
+soak: .venv/dev ## Half an hour of `make dev` under load: every file has its report, nothing fails, leaks or grows slower
+	@$(BIN)/python -m benchmarks.soak
 
 lint: .venv/dev ## Formatting, lint rules, types, import contracts, secrets
 	@$(BIN)/ruff format --check $(CODE)

@@ -3,17 +3,21 @@
 What belongs here: the frame of the chain. The links are in `tables`, `models` and `results`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from optiflow.errors import UserError
 from optiflow.pipelines.finished import Kept
 from optiflow.pipelines.spec import Pipeline
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord
 from resources.jobs.contract import JobKind
+from resources.jobs.source import MODEL_ARCHIVE
 from resources.revision import pinned
 from resources.storage import Storage
 
@@ -72,8 +76,46 @@ def model_key(record: DatasetRecord, job: str, file: str) -> str:
 
 
 def kept_files(storage: Storage, record: DatasetRecord, job: str) -> Kept:
-    """Reads what was put beside the model of a training job."""
-    return lambda file: storage.read_bytes(model_key(record, job, file)).decode()
+    """Reads what was put beside the model of a training job.
+
+    Raises, when it is called:
+        UserError: the file is not there.
+    """
+
+    def read(file: str) -> str:
+        try:
+            return storage.read_bytes(model_key(record, job, file)).decode()
+        except FileNotFoundError as error:
+            raise _no_model(storage, record, job, file) from error
+
+    return read
+
+
+def check_model(storage: Storage, record: DatasetRecord, job: str) -> None:
+    """Make sure that the model of a training job can be scored with.
+
+    Raises:
+        UserError: the model was not fetched from its job yet, or was deleted.
+    """
+    if not storage.exists(model_key(record, job, MODEL_ARCHIVE)):
+        raise _no_model(storage, record, job, MODEL_ARCHIVE)
+
+
+@contextmanager
+def model_file(storage: Storage, record: DatasetRecord, job: str) -> Iterator[Path]:
+    """A local copy of the archive of a training job's model.
+
+    Raises:
+        UserError: the model was not fetched from its job yet, or was deleted.
+    """
+    check_model(storage, record, job)
+    with storage.local_copy(model_key(record, job, MODEL_ARCHIVE)) as archive:
+        yield archive
+
+
+def _no_model(storage: Storage, record: DatasetRecord, job: str, file: str) -> UserError:
+    where = storage.uri_for(model_key(record, job, file))
+    return UserError(f"There is no {file} of the model {job} at {where}: materialize {record.pipeline}/model first.")
 
 
 def columns(described: Mapping[str, tuple[str, str]]) -> dict[str, dg.TableSchema]:

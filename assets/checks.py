@@ -12,7 +12,7 @@ import polars as pl
 from assets.chain import Chain
 from optiflow.enrichment import future_violations
 from optiflow.report.model import report_from_json
-from optiflow.table_checks import Faults, balance_faults, split_faults, time_overlap, upload_faults
+from optiflow.table_checks import Faults, balance_faults, filled_faults, split_faults, time_overlap, upload_faults
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord
 from resources.revision import pinned
@@ -72,16 +72,25 @@ def chain_checks(chain: Chain) -> list[dg.AssetChecksDefinition]:
         record = record_of(context, catalog)
         enriched, train, test, actuals = _tables(storage, record, "enriched", "train", "test", "actuals")
         kept_back = [name for name in (record.options.target, *chain.pipeline.hidden) if name is not None]
-        faults = split_faults(enriched, train, test, actuals, kept_back)
+        unit = chain.pipeline.filled_unit
+        faults = split_faults(enriched, train, test, actuals, kept_back, filled=bool(unit))
+        if unit:
+            faults |= filled_faults(enriched, train, test, actuals, unit)
         if record.options.split.strategy == "time":
-            faults["train_rows_after_test_began"] = time_overlap(train, test, str(record.options.date_column))
+            # Items whose outcome is not known yet cannot be held out, and are learned from although they are newer.
+            learned = (
+                train.filter(pl.col(str(record.options.target)).is_not_null())
+                if chain.pipeline.may_lack_target
+                else train
+            )
+            faults["train_rows_after_test_began"] = time_overlap(learned, test, str(record.options.date_column))
         return _none(faults)
 
     @dg.asset_check(asset=chain.key(chain.pipeline.report))
     def skill_above_baseline(
         context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog
     ) -> dg.AssetCheckResult:
-        """The model's squared error is below that of the best naive baseline."""
+        """The model's error is below that of the best naive baseline."""
         key = record_of(context, catalog).key(chain.pipeline.report, "/report.json")
         report = report_from_json(storage.read_bytes(key).decode())
         return dg.AssetCheckResult(

@@ -14,16 +14,16 @@ import dagster as dg
 import polars as pl
 
 from assets.awaiting import await_job
-from assets.chain import Chain, kept_files, model_key
+from assets.chain import Chain, check_model, kept_files, model_key
 from assets.channels import channel_key, write_channel, write_rows
 from assets.failures import plain_failures
 from assets.submission import Work, job_metadata, submit_once, utc_now
 from optiflow.artifact import extract_model
+from optiflow.content_digest import content_digest
 from optiflow.errors import TransientError, UserError
 from optiflow.learners import LEARNER_PARAMETER
 from optiflow.learners.training_log import learning_curve
 from optiflow.split import ROW
-from optiflow.training import code_version, content_digest
 from resources.catalog import Catalog
 from resources.catalog.records import ModelRecord
 from resources.jobs.contract import PARQUET, JobKind, JobRequest, Jobs, JobState
@@ -55,6 +55,7 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
         record = chain.record(context, catalog)
         parameters = pipeline.hyperparameters(record.options)
         inputs = pipeline.training(train.collect(), record.options)
+        parameters |= inputs.decided
         if pipeline.learner is not None:
             parameters[LEARNER_PARAMETER] = pipeline.algorithm
         if pipeline.dataset_parameter is not None:
@@ -71,13 +72,15 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
             return JobRequest(name, JobKind.TRAINING, pipeline.algorithm, parameters, channels, source_uri=source)
 
         digest = content_digest(*inputs.channels.values())
-        parts = (digest, json.dumps(parameters, sort_keys=True), code_version(), *pipeline.requirements)
+        parts = (digest, *(json.dumps(said, sort_keys=True) for said in (parameters, dict(inputs.files))))
         shown = {
             **_shown(inputs.shown),
             "hyperparameters": dg.MetadataValue.json(parameters),
             **{f"rows_{channel}": table.height for channel, table in inputs.channels.items()},
         }
-        return submit_once(context, Work(record, JobKind.TRAINING, parts), jobs, catalog, prepare, shown)
+        return submit_once(
+            context, Work(record, JobKind.TRAINING, pipeline.algorithm, parts), jobs, catalog, prepare, shown
+        )
 
     return training_job
 
@@ -147,6 +150,7 @@ def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         record = chain.record(context, catalog)
         trained = await_job(context, chain, JobKind.TRAINING, jobs, catalog).name
+        check_model(storage, record, trained)
         read = {name: table.collect() for name, table in tables.items()}
         inputs = pipeline.scoring(read, record.options, kept_files(storage, record, trained))
         rows = [] if inputs.rows is None else [inputs.rows]
@@ -166,8 +170,7 @@ def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:
             )
 
         digest = content_digest(*inputs.tables.values(), *(table.select(ROW) for table in rows))
-        parts = (digest, trained, code_version(), *pipeline.requirements)
-        work = Work(record, chain.scoring_kind, parts)
+        work = Work(record, chain.scoring_kind, pipeline.algorithm, (digest, trained), model=trained)
         return submit_once(context, work, jobs, catalog, prepare, _shown(inputs.shown))
 
     return prediction_job

@@ -10,6 +10,7 @@ from optiflow.days import first_and_last
 from optiflow.learners.training_log import best_round
 from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.report.model import LeftOut, Period, RejectedRows, RowCounts, RunFacts, SeriesUsed, TrainingJob
+from optiflow.series.gaps import in_file
 from resources.catalog.records import DatasetRecord, JobRecord
 from resources.fred import FredResource
 from resources.storage import Storage
@@ -36,7 +37,7 @@ def gather_facts(
         options=record.options.model_dump(mode="json"),
         created_at=datetime.now(UTC),
         rows=RowCounts(
-            run.train.height + run.test.height + rejected_rows + merged,
+            in_file(run.train).height + in_file(run.test).height + rejected_rows + merged,
             rejected_rows,
             run.train.height,
             run.test.height,
@@ -58,7 +59,7 @@ def gather_facts(
 def _series(
     series_id: str, published: pl.DataFrame, train: pl.DataFrame, test: pl.DataFrame, fred: FredResource
 ) -> SeriesUsed:
-    values = pl.concat([train[series_id], test[series_id]])
+    values = pl.concat([in_file(rows)[series_id] for rows in (train, test)])
     vintage = published.filter(pl.col("series_id") == series_id)["vintage"].first()
     return SeriesUsed(series_id, str(vintage), 1 - values.null_count() / len(values), fred.title(series_id))
 

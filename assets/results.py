@@ -11,17 +11,18 @@ import dagster as dg
 import polars as pl
 
 from assets.awaiting import await_job
-from assets.chain import Chain, columns, kept_files, model_key
+from assets.chain import Chain, columns, kept_files, model_file
 from assets.channels import channel_key
 from assets.failures import plain_failures
 from assets.report_facts import gather_facts
+from assets.scored_model import MODEL, MODEL_COLUMN, model_of_job, named, scored_model
 from assets.submission import job_metadata
 from optiflow.artifact import extract_model
 from optiflow.pipelines.finished import FinishedRun
 from optiflow.report.model import Outcome, Report, report_to_json
 from resources.catalog import Catalog
 from resources.fred import FredResource
-from resources.jobs.contract import JobKind, Jobs
+from resources.jobs.contract import Jobs
 from resources.storage import Storage
 
 SHOWN_METRICS = ("mse", "rmse", "mae", "wape", "mape", "bias", "r2")
@@ -41,7 +42,7 @@ def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
         kinds={"polars", "parquet"},
         deps=[chain.key("prediction_job")],
         description=result.description,
-        metadata=columns(result.columns),
+        metadata=columns({**result.columns, MODEL: MODEL_COLUMN}),
     )
     @plain_failures
     def table(
@@ -49,13 +50,14 @@ def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
     ) -> pl.DataFrame:
         record = chain.record(context, catalog)
         state = await_job(context, chain, chain.scoring_kind, jobs, catalog)
+        model = model_of_job(chain, catalog, state.name)
         key = channel_key(record, state.name, "rows.parquet")
         rows = storage.scan_parquet(key).collect() if chain.pipeline.learner is None else None
         with jobs.output(state) as folder:
             scored = chain.pipeline.read_result(name, folder, rows)
         catalog.open().mark_followed_up([state.name])
-        context.add_output_metadata(job_metadata(state))
-        return scored
+        context.add_output_metadata({**job_metadata(state), "model": model})
+        return named(scored, model)
 
     return table
 
@@ -86,22 +88,19 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         from optiflow.report.render import to_html
 
         record = chain.record(context, catalog)
-        job = catalog.open().current_job(record.pipeline, record.dataset, record.revision, JobKind.TRAINING)
-        assert job is not None
-        with (
-            storage.local_copy(model_key(record, job.name, "model.tar.gz")) as archive,
-            TemporaryDirectory() as folder,
-        ):
+        scored = {name: tables[name].collect() for name in pipeline.results}
+        job, results = scored_model(chain, record, catalog, scored)
+        with model_file(storage, record, job.name) as archive, TemporaryDirectory() as folder:
             extract_model(archive, Path(folder))
             run = FinishedRun(
                 options=record.options,
                 **{name: tables[name].collect() for name in SETS},
-                results={name: tables[name].collect() for name in pipeline.results},
+                results=results,
                 model=Path(folder),
                 kept=kept_files(storage, record, job.name),
             )
             facts = gather_facts(record, job, pipeline.learned(run), run, storage, fred)
-            judged = run.held_out if pipeline.has_actuals else None
+            judged = pipeline.judged(run)
             extras = pipeline.extras(run)
             made = build_report(facts, judged, pipeline.baselines(run), pipeline.contributions(run), extras)
             plots = draw_plots(made, judged, extras.figures)
@@ -112,6 +111,7 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
             job.name,
             {**made.metrics, **made.further_metrics, "skill": made.skill},
             champion=made.outcome in (Outcome.BETTER, Outcome.DESCRIBED),
+            by_time=record.standing and record.options.split.strategy == "time",
         )
         page = storage.uri_for(record.key(pipeline.report, "/report.html"))
         return dg.MaterializeResult(
@@ -119,6 +119,7 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
                 "report": dg.MetadataValue.md(to_markdown(made, plots)),
                 "page": dg.MetadataValue.path(page),  # not a link: browsers do not follow file:// from the UI
                 "verdict": made.verdict,
+                "model": job.name,
                 "model_stage": stage,
                 **_figures(made),
             },

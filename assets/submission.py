@@ -30,11 +30,17 @@ from resources.jobs.contract import (
 
 @dataclass(frozen=True)
 class Work:
-    """One piece of work of a dataset's revision: what a job does, and all that its result depends on."""
+    """One piece of work of a dataset's revision: what a job does, and all that its result depends on.
+
+    `parts` are the data and the parameters; code and place add their own. `model` is the training job whose model a
+    prediction job scores with.
+    """
 
     record: DatasetRecord
     kind: JobKind
+    algorithm: str
     parts: Iterable[str]
+    model: str | None = None
 
 
 def submit_once(
@@ -51,7 +57,7 @@ def submit_once(
     to be made. A crash after the submission leaves a job that the next try finds by its name. `shown` is metadata to
     add to the result's.
     """
-    record, parts = work.record, [*work.parts, *jobs.environment()]
+    record, parts = work.record, [*work.parts, *jobs.environment(work.algorithm)]
     names = (
         job_name(record.pipeline, record.dataset, work.kind, parts, attempt) for attempt in range(1, MAX_ATTEMPTS + 1)
     )
@@ -66,6 +72,7 @@ def submit_once(
         run_id=context.run.run_id,
         status=JobStatus.PENDING,
         created_at=state.created_at if state else utc_now(),
+        model=work.model,
     )
     try:
         if state is None:
@@ -86,6 +93,7 @@ def submit_once(
             **job_metadata(state),
             "adopted": adopted,
             "revision": record.revision,
+            **({"model": work.model} if work.model else {}),
             **shown,
         },
         data_version=dg.DataVersion(name),

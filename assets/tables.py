@@ -40,7 +40,10 @@ ROW_DESCRIPTION = "Number of the row in the uploaded file, the header being row 
 
 
 class UploadConfig(dg.Config):
-    """Options for this run alone, laid over those of the file's own options file."""
+    """Options for this run alone, laid over those of the file's own options file.
+
+    What they lead to has a report of its own, and neither replaces the dataset's report nor a champion judged by time.
+    """
 
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -65,12 +68,14 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         file = find_upload(storage, pipeline.name, context.partition_key)
         beside = read_options(storage, file)
         merge_options(beside, where=f"{file.name}{OPTIONS_SUFFIX}")  # alone, so that the message says where it is wrong
+        own = merge_options(pipeline.default_options, beside)
         options = merge_options(pipeline.default_options, beside, config.options, where=f"options of {file.name}")
         pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
         with opened(storage, file) as path:
             version = sha256_of(path)
             table = read_upload(path, file.name, options, pipeline)
         ensure_unchanged(storage, file)
+        standing = options == own
         options = options.model_copy(update={"target": table.target, "date_column": table.date_column})
         record = DatasetRecord(
             pipeline=pipeline.name,
@@ -81,10 +86,14 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
             size=file.table.size,
             options=options,
             created_at=datetime.now(UTC),
+            standing=standing,
         )
         storage.write_parquet(record.key("rejected"), table.rejected)
         if table.merged:
             storage.write_bytes(record.key("upload", MERGED), json.dumps(table.merged).encode())
+        remarks = pipeline.remarks(table.accepted, options)
+        for remark in remarks:
+            context.log.warning(remark)
         catalog.open().put_dataset(record)
         pin(context.instance, context.run.run_id, record)
         context.add_output_metadata(
@@ -93,7 +102,9 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
                 "rows_in": table.rows_in,
                 "rejected_rows": table.rejected[ROW].n_unique(),
                 **({"merged_rows": table.merged} if table.merged else {}),
+                **({"notes": " ".join(table.notes)} if table.notes else {}),
                 **pipeline.counts(table.accepted, options),
+                **({"warning": "\n".join(remarks)} if remarks else {}),
                 "rejected": table_metadata(storage, record.key("rejected"))["preview"],
                 "options": dg.MetadataValue.json(options.model_dump(mode="json")),
                 "date_formats": dg.MetadataValue.json(table.date_formats),

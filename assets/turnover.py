@@ -1,4 +1,4 @@
-"""The assets of `turnover`: the shared chain, and the endpoint that serves each retailer's best model."""
+"""The assets of `turnover`: the shared chain, and the endpoint that serves each retailer's champion."""
 
 import json
 
@@ -10,7 +10,7 @@ from assets.links import chain_definitions
 from optiflow.errors import JobFailedError
 from optiflow.pipelines.turnover import TURNOVER
 from resources.catalog import Catalog
-from resources.catalog.records import DatasetRecord, ModelRecord
+from resources.catalog.records import ModelRecord
 from resources.endpoints.contract import Endpoints, EndpointState, EndpointStatus, ServedModel
 
 EXAMPLE = {
@@ -41,9 +41,12 @@ def endpoint_asset(chain: Chain) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, catalog: Catalog, endpoints: dg.ResourceParam[Endpoints]
     ) -> dg.MaterializeResult:
         record = chain.record(context, catalog)
-        served, champion = endpoints.describe(record.dataset), _champion(catalog, record)
+        served = endpoints.describe(record.dataset)
+        champion = catalog.open().champion(record.pipeline, record.dataset)
         if champion is None:
-            return _nothing_new(served, "No model of this retailer is better than the naive answers: none is deployed.")
+            return _nothing_new(
+                served, "No model of this retailer was judged better than the naive answers: none is deployed."
+            )
         if served is not None and served.withdrawn_model == champion.name:
             return _nothing_new(
                 served,
@@ -60,12 +63,6 @@ def endpoint_asset(chain: Chain) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=_shown(state), data_version=dg.DataVersion(champion.name))
 
     return endpoint
-
-
-def _champion(catalog: Catalog, record: DatasetRecord) -> ModelRecord | None:
-    """The best model of the retailer, of whichever revision; the newest model need not be it."""
-    of_retailer = (m for m in catalog.open().models() if (m.pipeline, m.dataset) == (record.pipeline, record.dataset))
-    return next((model for model in of_retailer if model.stage == "champion"), None)
 
 
 def _nothing_new(state: EndpointState | None, why: str) -> dg.MaterializeResult:

@@ -30,6 +30,23 @@ def names_a_code(name: str) -> bool:
     return bool(_ID_NAME.search(name))
 
 
+MAX_LEVELS, ROWS_PER_LEVEL = 1_000, 20
+"""Whole numbers with few values, each in many rows, may be names of things, whatever their column is called."""
+
+
+def may_name_things(values: pl.Series) -> bool:
+    """Whether a column's whole numbers may stand for things, such as stores: three to 1,000 values, 20 rows each or more.
+
+    Amounts such as quantities may look alike: they are to be kept as numbers too. Row numbers have too many values.
+    """
+    if not values.dtype.is_numeric():
+        return False
+    known = values.drop_nulls()
+    if known.dtype.is_float() and not (known.is_finite() & (known == known.round())).all():
+        return False
+    return 3 <= known.n_unique() <= min(MAX_LEVELS, known.len() / ROWS_PER_LEVEL)
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A column that is not used as a feature, and why."""

@@ -5,13 +5,14 @@ which columns are features (`columns`).
 """
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 import polars as pl
 
-from optiflow.columns import names_a_code
+from optiflow.columns import may_name_things, names_a_code
 from optiflow.split import ROW
 
 MAX_ONE_HOT = 32
@@ -45,6 +46,8 @@ class FeatureEncoder:
     overall_mean: float
     numeric: list[str] = field(default_factory=list)
     categorical: dict[str, Categories] = field(default_factory=dict)
+    leveled: dict[str, Categories] = field(default_factory=dict)
+    """Numeric columns that may name things: their mean of the target stands beside the number."""
 
     @property
     def names(self) -> list[str]:
@@ -56,24 +59,40 @@ class FeatureEncoder:
                 names += [f"{column} = {level}" for level in categories.levels]
             else:
                 names.append(f"{column}: mean {self.target}")
-        return names
+        return names + [f"{column}: mean {self.target}" for column in self.leveled]
 
     @classmethod
-    def fit(cls, train: pl.DataFrame, *, target: str, date_column: str, features: list[str]) -> "FeatureEncoder":
+    def fit(
+        cls,
+        train: pl.DataFrame,
+        *,
+        target: str,
+        date_column: str,
+        features: list[str],
+        amounts: Collection[str] = (),
+    ) -> "FeatureEncoder":
         """Learn levels, means and the first date.
 
         Args:
             train: Training rows with `row`, the target, the date column and the features.
             target: Numeric column, no nulls.
             date_column: Date or Datetime column, no nulls.
-            features: Columns to encode; strings and integer codes (`StoreID`) become categories.
+            features: Columns to encode; strings and integer codes (`StoreID`) become categories. Other whole numbers with
+                few values stay numbers, with the mean of the target per value beside them.
+            amounts: Features whose numbers name nothing, such as FRED series.
         """
         categorical: dict[str, Categories] = {}
+        leveled: dict[str, Categories] = {}
         numeric: list[str] = []
         overall = _mean(train[target])
         for column in features:
             if not _is_categorical(train[column], column):
                 numeric.append(column)
+                if column not in amounts and may_name_things(train[column]):
+                    text = _as_text(train, column)
+                    levels = text[column].drop_nulls().unique().sort().to_list()
+                    table = _level_means(text, column, target, overall)
+                    leveled[column] = Categories(levels, [table[level] for level in levels])
                 continue
             text = _as_text(train, column)
             levels = text[column].drop_nulls().unique().sort().to_list()
@@ -93,11 +112,13 @@ class FeatureEncoder:
             overall_mean=overall,
             numeric=numeric,
             categorical=categorical,
+            leveled=leveled,
         )
 
     def transform(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Encode rows (one Float32 column a feature). A category never seen in training is no category at all."""
-        return self._encode(_as_text(rows, *self.categorical), {c: self._frozen_means(c) for c in self.categorical})
+        means = {c: self._frozen_means(c, k) for c, k in self._mean_encoded().items()}
+        return self._encode(rows, _as_text(rows, *self.categorical, *self.leveled), means)
 
     def transform_train(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Encode the rows that the encoder was fitted on.
@@ -105,9 +126,8 @@ class FeatureEncoder:
         Mean-encoded columns take the mean of the other folds, so that no row sees its own target: a learner would
         otherwise trust the column far more than it deserves on new rows (Micci-Barreca 2001, with cross fitting).
         """
-        text = _as_text(rows, *self.categorical)
-        means = {c: self._out_of_fold(text, c) if k.means is not None else None for c, k in self.categorical.items()}
-        return self._encode(text, means)
+        text = _as_text(rows, *self.categorical, *self.leveled)
+        return self._encode(rows, text, {c: self._out_of_fold(text, c) for c in self._mean_encoded()})
 
     def unseen(self, rows: pl.DataFrame) -> dict[str, int]:
         """Rows per categorical column whose category was never seen in training; only columns that have some."""
@@ -128,9 +148,13 @@ class FeatureEncoder:
         }
         return parts | {"hour": day.dt.hour()} if self.with_hour else parts
 
-    def _frozen_means(self, column: str) -> pl.Expr | None:
-        levels, means = self.categorical[column].levels, self.categorical[column].means
-        return _look_up(pl.col(column), dict(zip(levels, means, strict=True)), self.overall_mean) if means else None
+    def _mean_encoded(self) -> dict[str, Categories]:
+        return {c: k for c, k in self.categorical.items() if k.means is not None} | self.leveled
+
+    def _frozen_means(self, column: str, categories: Categories) -> pl.Expr:
+        assert categories.means is not None
+        known = dict(zip(categories.levels, categories.means, strict=True))
+        return _look_up(pl.col(column), known, self.overall_mean)
 
     def _out_of_fold(self, text: pl.DataFrame, column: str) -> pl.Expr:
         fold = text.select((pl.col(ROW).rank("ordinal") % FOLDS).alias("fold")).to_series()
@@ -143,18 +167,20 @@ class FeatureEncoder:
             values = encoded.zip_with(fold == k, values)
         return pl.lit(values)
 
-    def _encode(self, text: pl.DataFrame, means: dict[str, pl.Expr | None]) -> pl.DataFrame:
+    def _encode(self, rows: pl.DataFrame, text: pl.DataFrame, means: Mapping[str, pl.Expr]) -> pl.DataFrame:
         columns = [e.alias(f"{self.date_column}: {part}") for part, e in self._calendar().items()]
-        columns += [pl.col(c) for c in self.numeric]
+        numbers = rows.select(self.numeric)
+        encoded: list[pl.Expr] = []
         for column, categories in self.categorical.items():
-            mean = means[column]
-            if mean is None:
-                columns += [
+            if column in means:
+                encoded.append(means[column].alias(f"{column}: mean {self.target}"))
+            else:
+                encoded += [
                     pl.col(column).eq_missing(pl.lit(level)).alias(f"{column} = {level}") for level in categories.levels
                 ]
-            else:
-                columns.append(mean.alias(f"{column}: mean {self.target}"))
-        return text.select(columns).cast(pl.Float32)
+        encoded += [means[column].alias(f"{column}: mean {self.target}") for column in self.leveled]
+        tables = (text.select(columns), numbers, text.select(encoded))
+        return pl.concat([table for table in tables if table.width], how="horizontal").cast(pl.Float32)
 
     def to_json(self) -> str:
         """The frozen form."""
@@ -164,17 +190,23 @@ class FeatureEncoder:
     def from_json(cls, text: str) -> "FeatureEncoder":
         """Read what `to_json` wrote."""
         data: dict[str, Any] = json.loads(text)
-        categorical = {c: Categories(**k) for c, k in data.pop("categorical").items()}
-        return cls(**data | {"start": date.fromisoformat(data["start"]), "categorical": categorical})
+        categorical, leveled = (
+            {c: Categories(**k) for c, k in data.pop(name, {}).items()} for name in ("categorical", "leveled")
+        )
+        start = date.fromisoformat(data.pop("start"))
+        return cls(**data, start=start, categorical=categorical, leveled=leveled)
 
 
 def _is_categorical(values: pl.Series, name: str) -> bool:
     return values.dtype in (pl.String, pl.Categorical) or (values.dtype.is_integer() and names_a_code(name))
 
 
-def _as_text(rows: pl.DataFrame, *categorical: str) -> pl.DataFrame:
-    """Integer codes and categoricals as text, so that levels have one type; other columns as they are."""
-    return rows.with_columns(pl.col(c).cast(pl.String) for c in categorical)
+def _as_text(rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """Codes and categoricals as text, so that levels have one type, 7.0 as 7; other columns as they are."""
+    floats = [c for c in columns if rows.schema[c].is_float()]
+    return rows.with_columns(pl.col(floats).cast(pl.Int64, strict=False)).with_columns(
+        pl.col(c).cast(pl.String) for c in columns
+    )
 
 
 def _look_up(values: pl.Expr, means: dict[str, float], unseen: float) -> pl.Expr:

@@ -84,6 +84,15 @@ def find_roles(
     return found
 
 
+def fit_roles(roles: Sequence[Role], columns: Sequence[str]) -> bool:
+    """Whether the columns go by the names of all required roles; never where there are no roles."""
+    plain = {_plain(column) for column in columns}
+    required = [role for role in roles if role.required]
+    return bool(required) and all(
+        any(_plain(header) in plain for header in (role.name, *role.headers)) for role in required
+    )
+
+
 def role_line(name: str, column: str) -> str:
     """The line of YAML that says so below `columns:`."""
     return yaml.safe_dump({name: column}, allow_unicode=True, width=10_000).strip()

@@ -4,7 +4,7 @@ What belongs here: counting faults. What does not: rules on single cells of uplo
 leads to (`assets.checks`). Proof that no value is from the future is in `enrichment`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
@@ -47,15 +47,45 @@ def split_faults(
     test: pl.LazyFrame,
     actuals: pl.LazyFrame,
     kept_back: Collection[str],
+    *,
+    filled: bool = False,
 ) -> Faults:
-    """Rows in both sets or in none, held-out rows without their actual value, and the target where it must not be."""
+    """Rows in both sets or in none, held-out rows without their actual value, and the target where it must not be.
+
+    With `filled` the sets may have rows besides those of `enriched`, numbered below 0: see `filled_faults`.
+    """
     everything, learned, held_out, answers = _rows(enriched), _rows(train), _rows(test), _rows(actuals)
+    made = sum(rows.filter(rows < 0).len() for rows in (learned, held_out)) if filled else 0
     return {
         "rows_in_both": len(set(learned) & set(held_out)),
         "rows_in_neither": len(set(everything) - set(learned) - set(held_out)),
-        "surplus_rows": len(learned) + len(held_out) - len(everything),
+        "surplus_rows": len(learned) + len(held_out) - made - len(everything),
         "rows_without_actual": len(set(held_out) ^ set(answers)),
         "target_in_test": sum(name in kept_back for name in test.collect_schema()),
+    }
+
+
+def filled_faults(
+    enriched: pl.LazyFrame, train: pl.LazyFrame, test: pl.LazyFrame, actuals: pl.LazyFrame, unit: Sequence[str]
+) -> Faults:
+    """Rows made up for what the file has, or twice; of another value than 0; and without a number of their own.
+
+    Args:
+        enriched: All rows of the file.
+        train: Rows to learn from; those numbered below 0 were made up.
+        test: Held-out rows, likewise.
+        actuals: `row` and `actual` of the held-out rows.
+        unit: The columns that no two rows share.
+    """
+    made = pl.concat([rows.filter(pl.col(ROW) < 0).select(ROW, *unit) for rows in (train, test)]).collect()
+    there = enriched.select(unit).collect()
+    learned = train.filter(pl.col(ROW) < 0).select(actual=pl.col("sales").cast(pl.Float64)).collect().to_series()
+    answers = actuals.filter(pl.col(ROW) < 0).select("actual").collect().to_series()
+    return {
+        "filled_days_with_a_row": made.join(there, on=unit, how="semi").height,
+        "filled_twice": made.height - made.select(unit).n_unique(),
+        "filled_without_own_number": made.height - made[ROW].n_unique(),
+        "filled_with_sales": sum(values.filter(values.ne_missing(0)).len() for values in (learned, answers)),
     }
 
 

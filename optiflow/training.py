@@ -1,15 +1,13 @@
-"""From split tables to what a learner's job takes: encoded channels, and the identity of a piece of work.
+"""From split tables to what a learner's job takes: encoded channels.
 
-What belongs here: preparing channels and hashing them. What does not: running anything (`learners`, `container`).
+What belongs here: preparing channels. What does not: running anything (`learners`, `container`).
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from optiflow import __version__
 from optiflow.columns import LeftOut, choose_features
 from optiflow.encoding import FeatureEncoder
 from optiflow.errors import UserError
@@ -58,7 +56,9 @@ def prepare_training(rows: pl.DataFrame, *, target: str, date_column: str, optio
         drop=options.drop_columns,
         keep=options.keep_columns,
     )
-    encoder = FeatureEncoder.fit(grown, target=target, date_column=date_column, features=features)
+    encoder = FeatureEncoder.fit(
+        grown, target=target, date_column=date_column, features=features, amounts=options.fred_series
+    )
     if not encoder.names:
         raise UserError("No column is left to learn from: name some in the option keep_columns.")
     return TrainingData(
@@ -75,30 +75,6 @@ def _with_target(rows: pl.DataFrame, target: str, encoded: pl.DataFrame) -> pl.D
     while name in encoded.columns:
         name += "_"
     return encoded.insert_column(0, rows[target].cast(pl.Float32).alias(name))
-
-
-def content_digest(*tables: pl.DataFrame) -> str:
-    """sha256 hex of the tables' column names and values: equal content, equal digest, on any machine and version."""
-    digest = hashlib.sha256()
-    for table in tables:
-        digest.update(f"{table.height}:{table.width}".encode())
-        for column in table:
-            digest.update(column.name.encode())
-            digest.update(_bytes(column))
-    return digest.hexdigest()
-
-
-def _bytes(column: pl.Series) -> bytes:
-    if column.dtype != pl.String:
-        return column.to_physical().to_numpy().tobytes()
-    # An array of texts would give addresses; the lengths keep "a", "b" and "ab", "" apart.
-    lengths = column.str.len_bytes().fill_null(2**32 - 1).to_numpy().tobytes()
-    return lengths + "".join(column.drop_nulls()).encode()
-
-
-def code_version() -> str:
-    """What changes when our program would train another model from the same data."""
-    return __version__
 
 
 def mean_contributions(model_file: Path, encoder: FeatureEncoder, rows: pl.DataFrame) -> dict[str, float]:

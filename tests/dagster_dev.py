@@ -33,6 +33,8 @@ class DagsterDev:
         for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
             shutil.copyfile(ROOT / name, folder / name)
         self._process: subprocess.Popen[bytes] | None = None
+        self.address = ""
+        """Of the UI, once it was started."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,6 +53,7 @@ class DagsterDev:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
+        self.address = f"http://127.0.0.1:{port}"
         log = (self.folder / "dev.log").open("ab")
         command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", port]
         self._process = subprocess.Popen(

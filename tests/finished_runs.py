@@ -33,8 +33,9 @@ def finished_run(
     tables = {"train": train, "test": test.drop("sales"), "actuals": test.select("row", actual="sales")}
     learner = pipeline.learner
     assert learner is not None
-    channels = {name: frame.to_arrow() for name, frame in pipeline.training(train, options).channels.items()}
-    chosen = parse_hyperparameters(learner.PARAMETERS, pipeline.hyperparameters(options))
+    inputs = pipeline.training(train, options)
+    channels = {name: frame.to_arrow() for name, frame in inputs.channels.items()}
+    chosen = parse_hyperparameters(learner.PARAMETERS, {**pipeline.hyperparameters(options), **inputs.decided})
     summary = learner.train(channels, {**chosen, **parameters}, folder, lambda line: None)
     (folder / SUMMARY_FILE).write_text(json.dumps(summary))
     results = {}

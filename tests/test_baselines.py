@@ -147,3 +147,22 @@ def test_group_keys_of_another_type_or_an_awkward_name_still_match():
     assert baseline is not None
     test = pl.DataFrame({"predicted": [2, 1]}, schema={"predicted": pl.Int16})
     assert baseline.predict(test).to_list() == [5.0, 1.0]
+
+
+def test_orders_baseline_counts_stores_that_are_numbers():
+    from benchmarks.verdicts.run import report_of
+    from optiflow.options import DatasetOptions
+    from optiflow.pipelines.orders import ORDERS
+
+    rng = np.random.default_rng(2)
+    store = np.tile(np.arange(1, 13), 60)
+    table = pl.DataFrame(
+        {
+            "Store": store,
+            "Date": [date(2020, 1, 1) + timedelta(days=int(i // 12)) for i in range(720)],
+            "Sold": rng.permutation(12)[store - 1] * 100.0 + rng.normal(0, 5, 720),
+        }
+    )
+    report = report_of(ORDERS, table, DatasetOptions(target="Sold", date_column="Date"), nthread=1, num_round=60)
+    assert report.best_baseline == "mean of Sold per Store"
+    assert report.outcome != "better"

@@ -1,12 +1,17 @@
+import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
@@ -174,6 +179,97 @@ def test_adopting_opens_a_new_round_only_after_a_follow_up(store: CatalogStore) 
     assert store.open_jobs() == []
     store.put_job(job("a"))
     assert [record.round for record in store.open_jobs()] == [2]
+
+
+def test_what_was_judged_otherwise_replaces_no_champion_judged_by_time(store: CatalogStore) -> None:
+    for name in ("first", "drawn", "drawn-too", "by-time", "drawn-last"):
+        store.put_model(ModelRecord(name, "orders", "shop", "r1", "uri", NOW))
+
+    def champions() -> list[str]:
+        return [model.name for model in store.models() if model.stage == "champion"]
+
+    assert store.champion("orders", "shop") is None
+    for name in ("drawn", "drawn-too"):  # nothing better is known yet
+        assert store.judge_model(name, {"mse": 1.0}, champion=True, by_time=False) == "champion"
+        assert champions() == [name]
+    assert store.judge_model("by-time", {"mse": 9.0}, champion=True) == "champion"
+    assert store.judge_model("drawn-last", {"mse": 0.1}, champion=True, by_time=False) == "candidate"
+    for said in (True, False):  # the same model, judged once more on drawn rows
+        assert store.judge_model("by-time", {"mse": 0.1}, champion=said, by_time=False) == "champion"
+    champion = store.champion("orders", "shop")
+    assert champion is not None
+    assert (champion.name, champion.metrics, champion.judged_by_time) == ("by-time", {"mse": 9.0}, True)
+    assert champions() == ["by-time"]
+    with pytest.raises(UserError, match="knows no model nobody"):
+        store.judge_model("nobody", {}, champion=True)
+
+
+def test_options_for_one_run_do_not_become_the_revision_in_use(store: CatalogStore) -> None:
+    own, once = dataset(), replace(dataset(target="x"), standing=False)
+    store.put_dataset(once)
+    assert store.dataset("orders", "shop") == once  # there is no other
+    store.put_dataset(own)
+    store.put_dataset(once)
+    assert store.dataset("orders", "shop") == own
+    assert [record.revision for record in store.datasets()] == [own.revision, once.revision]
+    assert store.dataset("orders", "shop", once.revision) == once
+    store.put_dataset(replace(once, standing=True))  # its options were written into the options file
+    store.put_dataset(once)
+    assert store.dataset("orders", "shop") == replace(once, standing=True)
+
+
+def test_an_older_catalog_opens_and_says_what_its_rows_can_tell(empty_url: str) -> None:
+    engine = make_engine(empty_url)
+    with engine.begin() as connection:
+        if schema_name := schema.schema_of(engine):
+            schema._enter_schema(connection, schema_name)
+        config = Config()
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        rows: list[tuple[str, dict[str, Any]]] = [
+            *(("datasets", _old_dataset(name, split)) for name, split in (("one", "time"), ("two", "random"))),
+            *(("jobs", _old_job(name, "one", "training")) for name in ("t1",)),
+            *(("jobs", _old_job(name, "two", "training")) for name in ("t2", "t3")),
+            *(("jobs", _old_job(f"p-{name}", name, "transform")) for name in ("one", "two")),
+            *(("models", _old_model(name, revision)) for name, revision in (("t1", "one"), ("t2", "two"))),
+        ]
+        for table, row in rows:
+            names = ", ".join(row)
+            values = ", ".join(f":{name}" for name in row)
+            connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+    schema.upgrade(engine)
+    store = open_store(empty_url)
+    assert {job.name: job.model for job in store.jobs()} == {
+        "t1": None,
+        "t2": None,
+        "t3": None,
+        "p-one": "t1",
+        "p-two": None,  # of two models, nobody has noted which
+    }
+    assert {model.name: model.judged_by_time for model in store.models()} == {"t1": True, "t2": False}
+    assert all(record.standing for record in store.datasets())
+    assert store.champion("orders", "shop") is not None
+
+
+TIME = "2024-05-01 12:00:00+00:00"
+
+
+def _old_dataset(revision: str, split: str) -> dict[str, Any]:
+    options = json.dumps(merge_options({"split": {"strategy": split}}).model_dump(mode="json"))
+    key = {"pipeline": "orders", "dataset": "shop", "revision": revision, "version": "v", "file_name": "f"}
+    return {**key, "size": 1, "options": options, "created_at": TIME, "used_at": TIME}
+
+
+def _old_job(name: str, revision: str, kind: str) -> dict[str, Any]:
+    key = {"name": name, "kind": kind, "pipeline": "orders", "dataset": "shop", "revision": revision}
+    return {**key, "run_id": "r", "status": "Completed", "created_at": TIME, "used_at": TIME, "round": 1}
+
+
+def _old_model(name: str, revision: str) -> dict[str, Any]:
+    key = {"name": name, "pipeline": "orders", "dataset": "shop", "revision": revision, "artifact_uri": "uri"}
+    stage = "champion" if revision == "one" else "candidate"
+    return {**key, "stage": stage, "metrics": json.dumps({"mse": 1.0}), "created_at": TIME}
 
 
 def test_a_new_champion_archives_the_one_before_of_its_dataset_only(store: CatalogStore) -> None:

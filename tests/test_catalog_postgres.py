@@ -84,7 +84,7 @@ def test_opening_never_makes_the_schema_but_says_how_to(postgres_url: str) -> No
 def test_an_older_schema_is_not_opened(catalog_url: str) -> None:
     with make_engine(catalog_url).begin() as connection:
         connection.execute(sa.update(schema._versions).values(version_num="0000"))
-    with pytest.raises(UserError, match=r"version 0000; this is 0001.*optiflow db upgrade"):
+    with pytest.raises(UserError, match=r"version 0000; this is 0002.*optiflow db upgrade"):
         open_store(catalog_url)
 
 
@@ -176,6 +176,7 @@ CALLS: dict[str, Callable[[CatalogStore], object]] = {
     "mark_followed_up": lambda s: s.mark_followed_up(["job"]),
     "put_model": lambda s: s.put_model(model("m")),
     "judge_model": lambda s: s.judge_model("m", {"mse": 1.0}, champion=True),
+    "champion": lambda s: s.champion("orders", "shop"),
     "models": lambda s: s.models(),
 }
 
@@ -360,7 +361,7 @@ def test_two_upgrades_at_once_wait_for_one_another_and_one_finds_nothing_to_do(
         waiting(postgres_server, postgres_url, 2, "'advisory'")
     outs = [upgrade.communicate(timeout=PATIENCE_SECONDS)[0] for upgrade in upgrades]
     assert [upgrade.returncode for upgrade in upgrades] == [0, 0]
-    assert sorted("upgraded from nothing to 0001" in out for out in outs) == [False, True]
+    assert sorted("upgraded from nothing to 0002" in out for out in outs) == [False, True]
     assert sorted("nothing to do" in out for out in outs) == [False, True]
     assert open_store(postgres_url).jobs() == []
 
@@ -373,14 +374,14 @@ def test_the_command_line_says_where_and_which_version_and_what_to_do(
     assert code == 0
     assert out.splitlines() == [
         f"Catalog: {place}",
-        "Version: none yet, of 0001",
+        "Version: none yet, of 0002",
         "Bring it up to date with `optiflow db upgrade`.",
     ]
     code, out = optiflow(home, postgres_url, "status")
     assert code == 2
     assert out.startswith(f"Error: {place} holds no catalog yet. Run `optiflow db upgrade`")
     assert optiflow(home, postgres_url, "db", "upgrade")[0] == 0
-    assert "Version: 0001, of 0001" in optiflow(home, postgres_url, "db", "status")[1]
+    assert "Version: 0002, of 0002" in optiflow(home, postgres_url, "db", "status")[1]
     assert optiflow(home, postgres_url, "status")[0] == 0
 
 

@@ -1,5 +1,6 @@
 """The whole chain in this process, on a small sample: the numbers add up, equal work is done once, checks bite."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 def run_shop(project: Project, job: str = "orders_job", **arguments) -> Ran:
     result = project.run(job, "shop", **arguments)
-    record = project.adapters.catalog.open().dataset("orders", "shop")
     assert result.success
-    assert record is not None
-    return Ran(result, record.revision, frozenset(project.job_names()))
+    run = project.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    return Ran(result, run.tags[REVISION_TAG], frozenset(project.job_names()))
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +178,26 @@ def test_changed_options_alone_make_another_revision_of_the_same_bytes(project, 
     assert second["split_strategy"] == "random"
     assert shop.revision.split("-")[0] == by_chance.revision.split("-")[0]
     assert shop.revision != by_chance.revision
+
+
+def test_options_for_one_run_replace_neither_the_report_nor_the_champion(project, shop, by_chance):
+    store = project.adapters.catalog.open()
+    standing = store.dataset("orders", "shop")
+    assert standing is not None
+    assert standing.revision != by_chance.revision
+    assert standing.options.split.strategy == "time"
+    shown = json.loads(project.optiflow("report", "orders", "shop", "--json").out)
+    assert shown["split_strategy"] == "time"
+    asked = json.loads(project.optiflow("report", "orders", "shop", "--revision", by_chance.revision, "--json").out)
+    assert asked == project.report("shop", by_chance.revision)
+    assert asked["split_strategy"] == "random"
+    assert asked["skill"] > 0
+    refused = project.optiflow("report", "orders", "shop", "--revision", "nothing")
+    assert refused.code == 2
+    assert by_chance.revision in refused.err
+    stages = {model.name: model.stage for model in store.models()}
+    assert stages[asked["job"]["name"]] == "candidate"
+    assert stages[project.report("shop", shop.revision)["job"]["name"]] == "champion"
 
 
 def test_a_random_split_draws_its_share_from_all_times(project, shop, by_chance):

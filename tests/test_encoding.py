@@ -145,3 +145,23 @@ def test_json_keeps_the_encoder_as_it_is(levels: list[str]) -> None:
     again = FeatureEncoder.from_json(encoder.to_json())
     assert again == encoder
     assert again.transform(train).equals(encoder.transform(train))
+
+
+def test_whole_numbers_with_few_values_are_numbers_and_have_their_mean_beside_them_row_numbers_and_amounts_not() -> (
+    None
+):
+    train = table().with_columns(
+        shop=pl.int_range(pl.len()) % 8 + 1, line=pl.int_range(pl.len()), rate=pl.lit(3) + pl.int_range(pl.len()) % 4
+    )
+    encoder = FeatureEncoder.fit(
+        train, target=TARGET, date_column="day", features=["shop", "line", "rate"], amounts=("rate",)
+    )
+    assert encoder.names[4:] == ["shop", "line", "rate", f"shop: mean {TARGET}"]
+    encoded = encoder.transform(train)
+    assert encoded["shop"].to_list() == train["shop"].to_list()
+    own, overall = train.filter(pl.col("shop") == 3)[TARGET], train[TARGET].mean()
+    assert isinstance(overall, float)
+    expected = (float(own.sum()) + SMOOTHING_ROWS * overall) / (own.len() + SMOOTHING_ROWS)
+    assert encoded.filter(train["shop"] == 3)[f"shop: mean {TARGET}"][0] == pytest.approx(expected)
+    assert encoder.transform(train.with_columns(pl.col("shop").cast(pl.Float64))).equals(encoded)
+    assert FeatureEncoder.from_json(encoder.to_json()) == encoder

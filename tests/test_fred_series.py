@@ -146,6 +146,26 @@ def test_what_the_archive_began_with_is_dated_by_lag_and_never_after_the_archive
     assert series["available_at"].to_list() == [date(1960, 4, 2), begin, date(1997, 1, 14)]
 
 
+@pytest.mark.parametrize(
+    ("observed", "begin", "frequency", "known_by"),
+    [
+        # FRED's own example of vintages: GNPCA's begin on 1958-12-21, with every year from 1929 on. What the nation made in
+        # 1956 was in the papers in 1957; nobody waited for the archive.
+        (date(1956, 1, 1), date(1958, 12, 21), "A", date(1957, 12, 31)),
+        (date(1929, 1, 1), date(1958, 12, 21), "A", date(1931, 1, 1)),
+        # CPIAUCSL's begin on 1972-07-21; January's prices came out in February.
+        (date(1972, 1, 1), date(1972, 7, 21), "M", date(1972, 4, 2)),
+        (date(1972, 6, 1), date(1972, 7, 21), "M", date(1972, 7, 21)),
+    ],
+)
+def test_the_archives_first_day_is_not_taken_for_the_publication_of_what_was_out_before(
+    observed, begin, frequency, known_by
+):
+    later = (date(observed.year + 40, 1, 1), date(observed.year + 40, 2, 14), 9.0)
+    series = first_releases(vintages((observed, begin, 1.0), later), frequency)
+    assert series["available_at"].to_list() == [known_by, later[1]]
+
+
 def test_history_added_to_the_archive_years_later_is_dated_by_lag():
     series = first_releases(
         vintages((date(2010, 1, 1), date(2010, 2, 12), 1.0), (date(1990, 1, 1), date(2015, 5, 5), 0.5)), "M"

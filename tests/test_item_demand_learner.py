@@ -93,9 +93,9 @@ def test_forecasts_are_close_to_the_true_rate_and_beat_last_years_sales(years, t
     scored = score(folder, asked(table(years[:, :772]), 28))
     truth = rates(800)[:, 772:].ravel()
     assert np.abs(scored["predicted"].to_numpy() / truth - 1).mean() < 0.08
-    judged = {entry["name"]: entry["wape"] for entry in summary["candidates"]}
+    judged = {entry["name"]: entry["rmse"] for entry in summary["candidates"]}
     assert judged[summary["chosen"]] < 0.9 * judged["seasonal naive"]
-    assert summary["metrics"]["validation:wape"] == judged[summary["chosen"]]
+    assert summary["metrics"]["validation:rmse"] == judged[summary["chosen"]]
 
 
 def test_intervals_hold_about_as_often_as_they_say(years, trained):

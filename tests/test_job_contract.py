@@ -53,7 +53,7 @@ class Known:
         self.states = states
         self.asked: list[str] = []
 
-    def describe(self, name: str, kind: JobKind) -> JobState | None:
+    def find_own(self, name: str, kind: JobKind) -> JobState | None:
         self.asked.append(name)
         status = self.states.get(name)
         return JobState(name, kind, status, datetime.now(UTC)) if status else None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sk
 
-from optiflow.metrics import regression_metrics, skill, skill_interval
+from optiflow.metrics import _of_sums, next_skill_interval, regression_metrics, skill, skill_interval
 
 FLOATS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 
@@ -125,3 +125,61 @@ def test_the_skill_interval_covers_the_true_skill_about_95_times_in_100():
 def test_one_row_or_an_exact_baseline_has_no_skill_interval():
     assert skill_interval(np.ones(1), np.ones(1), np.zeros(1)) is None
     assert skill_interval(np.ones(5), np.zeros(5), np.ones(5)) is None
+
+
+def panel(rng, weeks=12, stores=45, shared=1.0):
+    """Errors of a model and a baseline of half its precision; those of one week share a shock, as do those of one store."""
+    shocks = (rng.normal(0, shared, (weeks, 1, 2)) + rng.normal(0, shared, (1, stores, 2))).repeat(stores, 1)[
+        :, :stores
+    ]
+    errors = np.broadcast_to(shocks, (weeks, stores, 2)) + rng.normal(0, 1, (weeks, stores, 2))
+    week, store = (part.ravel() for part in np.indices((weeks, stores)))
+    return (
+        errors[..., 0].ravel(),
+        math.sqrt(2) * errors[..., 1].ravel(),
+        pl.Series(week),
+        pl.DataFrame({"store": store}),
+    )
+
+
+def test_the_variances_by_week_and_by_store_equal_those_of_statsmodels():
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2groups
+
+    model, naive, week, stores = panel(np.random.default_rng(3))
+    parts = model**2 - (model**2).mean() / (naive**2).mean() * naive**2
+    fitted = OLS(parts, np.ones(parts.size)).fit()
+    store = stores["store"].to_numpy()
+    for groups in (week.to_numpy(), store):
+        ours, _ = _of_sums(parts / parts.size, groups)
+        truth = cov_cluster(fitted, groups, use_correction=False).item() * (n := np.unique(groups).size) / (n - 1)
+        assert ours == pytest.approx(truth)
+    by_both = cov_cluster_2groups(fitted, store, week.to_numpy(), use_correction=False)[0]
+    sums = [_of_sums(parts / parts.size, groups) for groups in (store, week.to_numpy(), np.arange(parts.size))]
+    bare = [variance * (count - 1) / count for variance, count in sums]
+    assert bare[0] + bare[1] - bare[2] == pytest.approx(np.asarray(by_both).item())
+
+
+def test_limits_hold_the_true_skill_where_weeks_and_stores_share_shocks_and_those_of_independent_rows_do_not():
+    rng = np.random.default_rng(11)
+    clustered = alone = 0
+    for _ in range(150):
+        model, naive, week, stores = panel(rng)
+        zeros = np.zeros(model.size)
+        low, high = skill_interval(zeros, model, naive, periods=week, series=stores)
+        clustered += low <= 0.5 <= high
+        low, high = skill_interval(zeros, model, naive)
+        alone += low <= 0.5 <= high
+    assert alone / 150 < 0.6
+    assert clustered / 150 >= 0.88
+
+
+def test_the_next_windows_skill_is_less_sure_and_as_unsure_as_past_windows_differ():
+    assert next_skill_interval((0.3, 0.5)) == pytest.approx((0.4 - 0.1 * math.sqrt(2), 0.4 + 0.1 * math.sqrt(2)))
+    assert next_skill_interval((0.3, 0.5), [0.9]) == next_skill_interval((0.3, 0.5))
+    low, high = next_skill_interval((0.3, 0.5), [0.0, 0.8])
+    assert high - low == pytest.approx(2 * 4.302653 * math.sqrt(2) * 0.4, rel=1e-5)
+
+
+def test_rows_of_a_single_period_tell_nothing_of_other_periods():
+    assert skill_interval(np.zeros(9), np.arange(9), np.ones(9), periods=pl.Series([1] * 9)) is None

@@ -4,15 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from code_server import CodeServer, code_server
+from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import WorkerStatus
 
-from optiflow_dagster.run_launcher import PROCESS_TAG, LocalRunLauncher, is_alive, own_process
+from optiflow_dagster.run_launcher import LAUNCHED_TAG, PROCESS_TAG, LocalRunLauncher, is_alive, own_process
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
@@ -82,10 +85,44 @@ def test_a_command_lines_run_is_healthy_as_long_as_its_process_lives(launcher: L
     assert health(launcher, {PROCESS_TAG: gone}) == (WorkerStatus.FAILED, f"The process {gone} that ran it has ended.")
 
 
-def test_a_run_whose_server_is_gone_has_failed(launcher: LocalRunLauncher) -> None:
-    tags = {".dagster/grpc_info": '{"host": "localhost", "socket": "/tmp/no-such-optiflow-socket"}'}
-    status, said = health(launcher, tags)
-    assert (status, said[:30]) == (WorkerStatus.FAILED, "The server that ran it is gone")
+GIVEN = {".dagster/grpc_info": '{"host": "localhost", "socket": "/tmp/no-such-optiflow-socket"}'}
+
+
+def health_of_process(launcher: LocalRunLauncher, described: str, launched: str) -> WorkerStatus:
+    """Of a run that a server, which is gone now, was given; its process has said its number, as Dagster's do."""
+    run = dg.DagsterRun(
+        job_name="orders_job", status=dg.DagsterRunStatus.STARTED, tags={**GIVEN, LAUNCHED_TAG: launched}
+    )
+    launcher._instance.add_run(run)
+    launcher._instance.report_engine_event("Started", run, EngineEventData.in_process(int(described.split(":")[1])))
+    return launcher.check_run_worker_health(run).status
+
+
+def test_a_run_lives_as_long_as_its_process_also_without_its_server(launcher: LocalRunLauncher) -> None:
+    with child() as (process, described):
+        boot, _, started = described.split(":")
+        assert health_of_process(launcher, described, f"{boot}:{started}") is WorkerStatus.RUNNING
+        process.kill()
+        process.wait()
+        assert health_of_process(launcher, described, f"{boot}:{started}") is WorkerStatus.FAILED
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only /proc tells start times")
+def test_a_later_or_earlier_process_of_the_same_number_is_not_taken_for_the_runs(launcher: LocalRunLauncher) -> None:
+    boot, number, started = own_process().split(":")
+    second = os.sysconf("SC_CLK_TCK")
+    for launched, status in (
+        (f"{boot}:{int(started) - 30 * second}", WorkerStatus.RUNNING),
+        (f"{boot}:{int(started) - 3600 * second}", WorkerStatus.FAILED),
+        (f"{boot}:{int(started) + 10 * second}", WorkerStatus.FAILED),
+        (f"before-the-reboot:{started}", WorkerStatus.FAILED),
+        (f"before-the-reboot:1 {boot}:{started}", WorkerStatus.RUNNING),
+    ):
+        assert health_of_process(launcher, f"{boot}:{number}", launched) is status, launched
+
+
+def test_a_run_that_no_process_ever_took_up_has_failed(launcher: LocalRunLauncher) -> None:
+    assert health(launcher, GIVEN) == (WorkerStatus.FAILED, "The process that ran it has ended (none was ever there).")
 
 
 def test_a_run_that_no_server_was_given_yet_is_left_alone(launcher: LocalRunLauncher) -> None:
@@ -107,3 +144,98 @@ def test_our_configuration_watches_retries_and_stays_in_its_folder(launcher: Loc
     written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
     assert written == {"dagster.yaml", ".optiflow"}
     assert list((tmp_path / ".optiflow" / "dagster").rglob("*.db"))
+
+
+ENDS = int(os.environ.get("OPTIFLOW_TEST_RUN_ENDS", "6"))
+"""Runs whose ends are watched; `make test-crash` watches thirty."""
+BUSY_PROCESSES = 3
+MOST_SECONDS = 120
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CodeServer]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with code_server(tmp_path) as started:
+        yield started
+
+
+@contextmanager
+def busy_machine(processes: int) -> Iterator[None]:
+    """So many processes that do nothing but compute; nice ones, or a run's process takes over a minute to begin."""
+    command = ["nice", "-n", "10", sys.executable, "-c", "while True: pass"]
+    started = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + MOST_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, f"Not within {MOST_SECONDS} s."
+        time.sleep(0.02)
+
+
+def said_of(server: CodeServer, run_id: str) -> WorkerStatus | None:
+    """What run monitoring makes of a run: it looks again at one that ended while it asked."""
+    run = server.run(run_id)
+    if run.status is not dg.DagsterRunStatus.STARTED:
+        return None
+    status = server.instance.run_launcher.check_run_worker_health(run).status
+    return status if server.run(run_id).status is run.status else None
+
+
+@pytest.mark.timeout(600)
+def test_polling_health_through_the_ends_of_runs_on_a_busy_machine_never_hangs_nor_fails_one(
+    server: CodeServer,
+) -> None:
+    said: set[WorkerStatus] = set()
+    with busy_machine(BUSY_PROCESSES):
+        for _ in range(ENDS):
+            run_id = server.launch("short_job")
+
+            def has_ended(watched: str = run_id) -> bool:
+                said.update(status for status in [said_of(server, watched)] if status is not None)
+                return server.run(watched).is_finished
+
+            wait_until(has_ended)
+            assert server.run(run_id).status is dg.DagsterRunStatus.SUCCESS
+    assert said <= {WorkerStatus.RUNNING}
+
+
+def test_a_process_that_holds_and_takes_along_the_servers_lock_stops_nobody_else(server: CodeServer) -> None:
+    """The event's semaphore stays taken, as it does when a process ends at the wrong moment."""
+    holding = server.launch("holding_job")
+    wait_until((server.folder / "holding").exists)
+    wait_until(lambda: server.run(holding).status is dg.DagsterRunStatus.STARTED)
+    assert said_of(server, holding) is WorkerStatus.RUNNING
+    beside = server.launch("short_job")
+    wait_until(lambda: server.run(beside).is_finished)
+    assert server.run(beside).status is dg.DagsterRunStatus.SUCCESS
+    (server.folder / "end").touch()
+    # Its server takes the exit code and fails the run within a second; whoever asks before that learns it from us.
+    wait_until(lambda: said_of(server, holding) is WorkerStatus.FAILED or server.run(holding).is_finished)
+    after = server.launch("short_job")
+    wait_until(lambda: server.run(after).is_finished)
+    assert server.run(after).status is dg.DagsterRunStatus.SUCCESS
+    wait_until(lambda: server.run(holding).status is dg.DagsterRunStatus.FAILURE)
+
+
+def test_canceling_a_run_whose_process_holds_the_servers_lock_interrupts_it_and_stops_nobody_else(
+    server: CodeServer,
+) -> None:
+    holding = server.launch("holding_job")
+    wait_until((server.folder / "holding").exists)
+    wait_until(lambda: server.run(holding).status is dg.DagsterRunStatus.STARTED)
+    assert server.instance.run_launcher.terminate(holding)
+    wait_until(lambda: server.run(holding).is_finished)
+    assert server.run(holding).status is dg.DagsterRunStatus.CANCELED
+    assert not server.instance.run_launcher.terminate(holding)
+    beside = server.launch("short_job")
+    wait_until(lambda: server.run(beside).is_finished)
+    assert server.run(beside).status is dg.DagsterRunStatus.SUCCESS

@@ -11,13 +11,14 @@ from turnover_models import ITEM, REQUEST, answer_of, trained_model
 
 from optiflow.errors import OptiflowError, TransientError, UserError
 from resources.adapters import Adapters
-from resources.endpoints.contract import EndpointStatus, ServedModel
+from resources.endpoints.contract import EndpointStatus, ServedModel, endpoint_name
 from resources.endpoints.local import LocalEndpoints
 from resources.endpoints.sagemaker import SageMakerEndpoints
 from resources.settings import load_settings
 from resources.storage import FileStorage, S3Storage, Storage
 
 BUCKET, ROLE = "optiflow-test", "arn:aws:iam::123456789012:role/optiflow"
+NAME = endpoint_name("outlet", installation=f"s3://{BUCKET}/pre")
 IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
 
@@ -76,11 +77,11 @@ def test_a_model_is_served_updated_rolled_back_and_deleted(
     first, second, third, _ = models
     assert endpoints.describe("outlet") is None
     state = endpoints.deploy(first)
-    assert (state.name, state.wanted, state.previous_model) == ("turnover-outlet", first.name, None)
+    assert (state.name, state.wanted, state.previous_model) == (NAME, first.name, None)
     state = endpoints.wait("outlet")
     assert (state.status, state.model) == (EndpointStatus.IN_SERVICE, first.name)
     assert state.console_url == (
-        f"https://{REGION}.console.aws.amazon.com/sagemaker/home?region={REGION}#/endpoints/turnover-outlet"
+        f"https://{REGION}.console.aws.amazon.com/sagemaker/home?region={REGION}#/endpoints/{NAME}"
     )
     here = LocalEndpoints(storage=local)
     here.deploy(first)
@@ -230,11 +231,11 @@ def test_nothing_is_asked_of_an_endpoint_that_is_being_changed(
     aws.add_job_fault(first.name, slow=1.0)
     endpoints.deploy(first)
     assert endpoints.deploy(first).status is EndpointStatus.CREATING
-    with pytest.raises(TransientError, match="turnover-outlet is Creating just now"):
+    with pytest.raises(TransientError, match=f"{NAME} is Creating just now"):
         endpoints.deploy(second)
     with pytest.raises(TransientError, match="is Creating and does not answer yet"):
         endpoints.invoke("outlet", REQUEST)
-    with pytest.raises(TransientError, match="Cannot delete the endpoint turnover-outlet just now"):
+    with pytest.raises(TransientError, match=f"Cannot delete the endpoint {NAME} just now"):
         endpoints.delete("outlet")
     assert endpoints.wait("outlet").model == first.name
     assert len(aws.requests("sagemaker:CreateEndpoint")) == 1
@@ -271,8 +272,8 @@ def test_refusals_of_sagemaker_are_told_in_one_sentence(
     with pytest.raises(UserError, match=r"Allow sagemaker:CreateEndpoint \(deploy/iam-policy.json\)"):
         endpoints.deploy(models[0])
     aws.add_fault("sagemaker-runtime:InvokeEndpoint", "ThrottlingException", message="Too many.", status=429)
-    with pytest.raises(TransientError, match="Cannot ask the endpoint turnover-outlet just now"):
+    with pytest.raises(TransientError, match=f"Cannot ask the endpoint {NAME} just now"):
         endpoints.invoke("outlet", REQUEST)
     aws.add_fault("sagemaker-runtime:InvokeEndpoint", "ModelError", message="out of memory", status=424)
-    with pytest.raises(OptiflowError, match="Endpoint turnover-outlet failed over the request: out of memory"):
+    with pytest.raises(OptiflowError, match=f"Endpoint {NAME} failed over the request: out of memory"):
         endpoints.invoke("outlet", REQUEST)

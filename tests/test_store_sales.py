@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.pipelines.item_demand import ITEM_DEMAND
+from optiflow.pipelines.orders import ORDERS
 from optiflow.pipelines.store_sales import STORE_SALES
 from optiflow.samples.store_sales import SAMPLE_OPTIONS, store_sales
+from optiflow.series.naive import naive_forecasts
 from optiflow.series.weekly_tables import coming_table, stores_table, weeks_table
 from optiflow.series.weeks import with_weeks
 from optiflow.upload import read_upload
@@ -129,8 +132,8 @@ def test_a_store_that_opened_since_does_not_pass_for_growth_of_all():
     week = FIRST + timedelta(weeks=52)
     sold = pl.DataFrame({"store": ["A", "B"], "date": [FIRST, FIRST + timedelta(weeks=9)], "sales": [50.0, 80.0]})
     forecast = pl.DataFrame({"store": ["A", "B"], "date": [week] * 2, "predicted": [55.0, 90.0]})
-    totals = pl.DataFrame({"date": [week], "predicted": [145.0], "low": [140.0], "high": [150.0]})
-    assert weeks_table(totals, sold, forecast).rows == ((week.isoformat(), 145, 140, 150, 50, "10.0 %"),)
+    totals = pl.DataFrame({"date": [week], "predicted": [145.0], "low": [140.0], "high": [150.0], "tried": [7]})
+    assert weeks_table(totals, sold, forecast, "").rows == ((week.isoformat(), 145, 140, 150, 7, 55, 50, "10.0 %"),)
 
 
 def test_of_many_stores_the_best_and_the_worst_are_shown():
@@ -153,7 +156,7 @@ def test_the_hold_out_is_forecast_without_its_sales_and_closer_than_naively(fini
     assert held["row"].sort().to_list() == finished.run.test["row"].sort().to_list()
     miss = (held["predicted"] - held["actual"]).abs().mean()
     naive = [(values - held["actual"]).abs().mean() for values in STORE_SALES.baselines(finished.run).values()]
-    assert len(naive) == 2
+    assert len(naive) == 3
     assert miss < 0.9 * min(naive)
 
 
@@ -205,3 +208,27 @@ def test_the_figures_show_all_stores_and_the_best_and_the_worst_one(finished):
 def test_equal_seeds_give_equal_samples_and_others_do_not():
     assert store_sales().equals(store_sales())
     assert not store_sales().equals(store_sales(seed=6))
+
+
+def test_a_naive_forecast_by_last_year_is_called_so_only_where_there_is_a_year():
+    rows = [("A", FIRST + timedelta(weeks=week), float(week)) for week in range(60)]
+    table = pl.DataFrame(rows, ["store", "date", "sales"], orient="row")
+
+    def names(history: int, asked: slice) -> list[str]:
+        args = (table.head(history), table[asked].drop("sales"), ["store"], "date", "sales")
+        return list(naive_forecasts(*args, period=7))
+
+    assert names(20, slice(20, 24)) == ["mean of the last 8 weeks", "mean of all weeks"]
+    assert names(5, slice(5, 8))[0] == "mean of the last 5 weeks"
+    assert names(56, slice(56, 60))[0] == "the same week a year before"
+    assert names(50, slice(50, 54))[0] == "the same week a year before, or the mean of the last 8 weeks"
+
+
+def test_a_file_for_another_pipeline_is_told_so(tmp_path):
+    path = tmp_path / "sales.csv"
+    path.write_text(file_of(20))
+    orders = read_upload(path, path.name, DatasetOptions(target="Weekly_Sales", date_column="Date"), ORDERS)
+    assert "pipeline store_sales" in " ".join(orders.notes)
+    with pytest.raises(UserError, match="pipeline store_sales"):
+        read_upload(path, path.name, DatasetOptions(), ITEM_DEMAND)
+    assert read_upload(path, path.name, DatasetOptions(), STORE_SALES).notes == ()

@@ -62,7 +62,7 @@ class OtherImage(LocalJobs):
 
     image: str
 
-    def environment(self) -> tuple[str, ...]:
+    def environment(self, algorithm: str) -> tuple[str, ...]:
         return (self.image,)
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from optiflow.content_digest import content_digest
 from optiflow.encoding import FeatureEncoder
 from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow.split import ROW
-from optiflow.training import VALIDATION_FRACTION, content_digest, mean_contributions, prepare_training
+from optiflow.training import VALIDATION_FRACTION, mean_contributions, prepare_training
 
 
 def orders(rows: int = 300) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from optiflow.options import DatasetOptions
 from optiflow.pipelines.turnover import TURNOVER
 from optiflow_dagster.jobs import pipeline_jobs
 from resources.catalog.records import DatasetRecord, ModelRecord
-from resources.endpoints.contract import ServedModel
+from resources.endpoints.contract import ServedModel, endpoint_name
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROLE = "arn:aws:iam::123456789012:role/optiflow"
@@ -135,10 +135,9 @@ def test_an_endpoint_that_sagemaker_cannot_make_fails_the_asset_with_its_reason(
     with retailer.project.instance:
         kind, said = failure(retailer.materialize())
     assert kind == "job"
-    assert said.startswith(
-        f"Endpoint turnover-outlet does not serve {model.name}: There is no capacity. Nothing answers"
-    )
-    assert "/aws/sagemaker/Endpoints/turnover-outlet" in said
+    name = endpoint_name("outlet", installation="s3://lake/a")
+    assert said.startswith(f"Endpoint {name} does not serve {model.name}: There is no capacity. Nothing answers")
+    assert f"/aws/sagemaker/Endpoints/{name}" in said
 
 
 def test_the_endpoint_follows_on_the_report_in_both_flows() -> None:

@@ -1,6 +1,7 @@
 """`item_demand`: daily sales per store and item, forecast for the next weeks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -9,15 +10,19 @@ import polars as pl
 from optiflow.days import first_and_last, periods_spanned
 from optiflow.learners import item_demand as learner
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.finished import FinishedRun
+from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.pipelines.forecasting import Forecasting, forecast_results
 from optiflow.pipelines.spec import TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.report.wording import percent
 from optiflow.roles import Role
+from optiflow.series.gaps import Gaps, count_gaps, in_file, with_zeros
 from optiflow.series.holdout import last_days
-from optiflow.series.naive import lately, year_before
+from optiflow.series.naive import flat_means, naive_forecasts
 from optiflow.series.tables import accuracy_table, candidates_table, kinds_table, movers_table
-from optiflow.series.totals import draw_totals, forecast_totals
+from optiflow.series.totals import forecast_totals, past_totals
+from optiflow.series.totals import in_words as range_in_words
+from optiflow.series.totals_figure import draw_totals
 
 SERIES = ("store", "item")
 COLUMNS = ("date", *SERIES, "sales")
@@ -38,10 +43,11 @@ class ItemDemand(Forecasting):
     )
     keys = SERIES
     unit, unit_columns = "item-day", COLUMNS[:3]
+    filled_unit = COLUMNS[:3]
     period_days, default_horizon = 1, 90
     results = forecast_results(
         {"store": ("String", "The store"), "item": ("String", "The item"), "date": ("Date", "The day")},
-        "Units expected: the median, or the mean for what sells rarely",
+        "Units expected, the mean: sums of it are the expected sums",
         "What the held-out days were forecast to sell, by row number.",
         "The days after the file's last one, for each item in each store.",
     )
@@ -50,47 +56,81 @@ class ItemDemand(Forecasting):
         """Series, gaps, zeros, and what is new or has stopped."""
         _, end = first_and_last(rows["date"])
         sold = pl.col("sales") > 0
-        series = rows.group_by(SERIES).agg(
-            days=pl.len(), first=pl.col("date").min(), last=pl.col("date").max(), sold=pl.col("date").filter(sold).max()
-        )
+        series = rows.group_by(SERIES).agg(first=pl.col("date").min(), sold=pl.col("date").filter(sold).max())
         stores = rows.filter(sold).group_by("store").agg(pl.col("date").max())
         recent = pl.lit(end) - pl.duration(days=QUIET_DAYS)
-        span = (pl.col("last") - pl.col("first")).dt.total_days() + 1
+        gaps = count_gaps(rows, SERIES, "date", "sales")
         quiet = (series["sold"].is_null() | (series["sold"] <= end - timedelta(QUIET_DAYS))).sum()
         return {
             "series": series.height,
             "stores": rows["store"].n_unique(),
             "items": rows["item"].n_unique(),
             "days": rows["date"].n_unique(),
-            "missing_item_days": series.select((span - pl.col("days")).sum()).item(),
-            "zero_sales_rows": int((rows["sales"] == 0).sum()),
+            "missing_item_days": gaps.missing,
+            "missing_item_days_as_zero": gaps.missing if self._mean_zero(gaps, options) else 0,
+            "zero_sales_rows": gaps.zeros,
             "series_new_in_4_weeks": series.filter(pl.col("first") > recent).height,
             "series_without_sale_in_4_weeks": int(quiet),
             "stores_without_sale_in_4_weeks": rows["store"].n_unique() - stores.filter(pl.col("date") > recent).height,
         }
 
+    def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
+        """That `gaps: auto` takes days without a row for days without sales."""
+        gaps = count_gaps(rows, SERIES, "date", "sales")
+        if self._gaps(options) != "auto" or not self._mean_zero(gaps, options):
+            return ()
+        return (
+            f"{gaps.missing:,} of {gaps.days:,} item-days ({percent(gaps.missing / gaps.days)}) have no row. They count as "
+            "zero sales, since the file has no zero at all. Where rows were left out for another reason, such as an empty "
+            "shelf, the forecast would be far too low: set `hyperparameters: {gaps: unknown}` then.",
+        )
+
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The last `horizon` days held out, at most a quarter of all."""
+        """The last `horizon` days held out, at most a quarter of all; with a row for each day that counts as zero."""
+        if self._mean_zero(count_gaps(rows, SERIES, "date", "sales"), options):
+            rows = with_zeros(rows, SERIES, "date", "sales")
         return last_days(rows, "date", self.horizon(options))
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they are too few or all 0, which the job would refuse too."""
         learner.check_history(periods_spanned(train["date"]), bool((train["sales"] > 0).any()))
-        return TrainingInputs({"train": train.select(COLUMNS)})
+        zeros = train.height - in_file(train).height
+        decided = {"gaps": "zero"} if zeros else {}
+        return TrainingInputs({"train": train.select(COLUMNS)}, shown={"zero_rows_added": zeros}, decided=decided)
+
+    def learned(self, run: FinishedRun) -> Learned:
+        """With a note on the days that count as zero."""
+        learned = super().learned(run)
+        every = pl.concat(
+            [
+                run.train.select("row", *COLUMNS),
+                run.test.join(run.actuals, on="row").select("row", *COLUMNS[:3], sales="actual"),
+            ]
+        )
+        noted = self.remarks(in_file(every), run.options)
+        zeros = every.height - in_file(every).height
+        if zeros and not noted:
+            noted = (f"{zeros:,} item-days have no row and count as zero sales, as the hyperparameter `gaps` says.",)
+        return replace(learned, notes=(*learned.notes, *noted))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """What was sold 364 days earlier, and what was sold lately."""
+        """What was sold 364 days earlier, what was sold lately, what is usual, and flat means, which are hard to beat for what sells rarely."""
         naive = (run.train, run.held_out, SERIES, "date", "sales")
-        return {
-            "the same weekday a year before": year_before(*naive),
-            "mean of the last 8 weeks by weekday": lately(*naive),
-        }
+        return {**naive_forecasts(*naive, period=1), **flat_means(*naive)}
+
+    def _gaps(self, options: DatasetOptions) -> str:
+        return self.hyperparameters(options)["gaps"]
+
+    def _mean_zero(self, gaps: Gaps, options: DatasetOptions) -> bool:
+        return learner.gaps_mean_zero(self._gaps(options), gaps.missing, gaps.days, gaps.zeros)
 
     def extras(self, run: FinishedRun) -> Extras:
         """What a store manager looks at: the coming weeks in total and by item, and how far to trust them."""
         forecast, held = run.results["forecast"], run.held_out
         sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:3], sales="actual")])
-        totals = forecast_totals(held, forecast, "date")
+        _, last = first_and_last(run.train["date"])
+        past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
+        totals = forecast_totals(forecast, sold, past, self.period_days)
         shown = held.group_by("date").agg(pl.col("predicted").sum()).sort("date")
         history = sold.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + DAYS_DRAWN)
         days = forecast["date"].n_unique()
@@ -117,7 +157,7 @@ class ItemDemand(Forecasting):
                     "forecast",
                     "Units sold and forecast, all stores and items",
                     "Black is what was sold, amber what the hold-out days were forecast to sell, blue what is to come. "
-                    "The band held 80 % of the hold-out's daily totals.",
+                    + range_in_words(totals, past, "day"),
                     partial(draw_totals, history, shown, totals, "date"),
                 ),
             ),
@@ -126,6 +166,7 @@ class ItemDemand(Forecasting):
                 "coverage_80": within[80],
                 "coverage_95": within[95],
             },
+            series=SERIES,
         )
 
 

@@ -101,17 +101,28 @@ class Orders(Pipeline):
 
     def learned(self, run: FinishedRun) -> Learned:
         """The encoder's features, and the columns that it was not given."""
+        from optiflow.upload.by_role import other_pipelines
+
         encoder = _encoder(run.kept)
         left_out = [LeftOut(**column) for column in json.loads(run.kept(LEFT_OUT_FILE))]
-        return Learned(encoder.names, left_out, encoder.unseen(run.test))
+        notes = other_pipelines(run.train.columns, self)
+        return Learned(encoder.names, left_out, encoder.unseen(run.test), notes)
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """Means of groups, and the last value before."""
+        """The mean, and that of the best group: text, codes, yes or no, whole numbers with few values, month or weekday."""
         encoder = _encoder(run.kept)
-        groups = [name for name in encoder.categorical if name in run.train.columns]
+        numbers = [name for name in encoder.numeric if run.train.schema[name] == pl.Boolean] + [*encoder.leveled]
+        month, weekday = f"month of {encoder.date_column}", f"weekday of {encoder.date_column}"
+        day = pl.col(encoder.date_column).dt
+        parts = {month: day.month(), weekday: day.weekday()}
+        parts = {name: part for name, part in parts.items() if name not in run.train.columns}
+        train, held = (
+            rows.with_columns(part.alias(name) for name, part in parts.items()) for rows in (run.train, run.held_out)
+        )
+        groups = [name for name in (*encoder.categorical, *numbers) if name in train.columns]
         by_date = encoder.date_column if run.options.split.strategy == "time" else None
-        fitted = fit_baselines(run.train, encoder.target, groups, date_column=by_date)
-        return {baseline.name: baseline.predict(run.held_out) for baseline in fitted}
+        fitted = fit_baselines(train, encoder.target, [*groups, *parts], date_column=by_date)
+        return {baseline.name: baseline.predict(held) for baseline in fitted}
 
     def contributions(self, run: FinishedRun) -> Mapping[str, float]:
         """Mean |SHAP| of the trees."""

@@ -33,11 +33,15 @@ class Result:
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a training job reads (channel -> table), text files to keep beside the model, and metadata to show."""
+    """What a training job reads (channel -> table), text files to keep beside the model, and metadata to show.
+
+    `decided` has hyperparameters that the rows have decided where the options leave it to them.
+    """
 
     channels: Mapping[str, pl.DataFrame]
     files: Mapping[str, str] = field(default_factory=dict)
     shown: Mapping[str, Any] = field(default_factory=dict)
+    decided: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Pipeline(ABC):
     """Whether there is a truth that predictions can be set beside."""
     dataset_parameter: ClassVar[str | None] = None
     """The hyperparameter that tells the learner whose data it learns from, for a model that is nobody else's."""
+    filled_unit: ClassVar[tuple[str, ...]] = ()
+    """The columns that no two rows share, where `split` adds rows that the file lacks, numbered below 0; else none."""
     after_report: ClassVar[tuple[str, ...]] = ()
     """Assets of its own that follow on the report."""
 
@@ -134,6 +140,10 @@ class Pipeline(ABC):
         """What people want to know of an accepted upload beyond its rows: gaps, nulls, short series."""
         return {}
 
+    def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
+        """What was taken for granted of an accepted upload, in plain words, with the option that says otherwise."""
+        return ()
+
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The rows to learn from and those held out; every row is in exactly one of them."""
         return split_rows(rows, str(options.date_column), options.split)
@@ -154,8 +164,12 @@ class Pipeline(ABC):
         """What the model was trained on, for the report."""
         return Learned(features=run.summary.get("features", ()), notes=run.summary.get("notes", ()))
 
+    def judged(self, run: FinishedRun) -> pl.DataFrame | None:
+        """The held-out rows as the report compares them: `predicted` and `actual`; None where there is no truth."""
+        return run.held_out if self.has_actuals else None
+
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """Naive predictions for the rows of `run.held_out`, in their order; at least one where there are actuals."""
+        """Naive predictions for the rows of `judged`, in their order; at least one where there are actuals."""
         return {}
 
     def contributions(self, run: FinishedRun) -> Mapping[str, float]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from optiflow.days import periods_spanned
+from optiflow.days import first_and_last, periods_spanned
 from optiflow.learners import store_sales as learner
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
@@ -16,9 +16,11 @@ from optiflow.pipelines.spec import TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.series.holdout import last_days, without_history
-from optiflow.series.naive import lately, year_before
+from optiflow.series.naive import naive_forecasts
 from optiflow.series.one_series import draw_series
-from optiflow.series.totals import draw_totals, forecast_totals
+from optiflow.series.totals import forecast_totals, past_totals
+from optiflow.series.totals import in_words as range_in_words
+from optiflow.series.totals_figure import draw_totals
 from optiflow.series.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
 from optiflow.series.weeks import count_weeks, with_weeks
 
@@ -84,15 +86,17 @@ class StoreSales(Forecasting):
         return replace(learned, notes=(*learned.notes, *without_history(run.test, run.train, "store")))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """What was sold 52 weeks earlier, and the mean of the last weeks."""
-        naive = (run.train, run.held_out, ("store",), "date", "sales")
-        return {"the same week a year before": year_before(*naive), "mean of the last 8 weeks": lately(*naive)}
+        """What was sold 52 weeks earlier, the mean of the last weeks, and that of all."""
+        return naive_forecasts(run.train, run.held_out, self.keys, "date", "sales", period=7)
 
     def extras(self, run: FinishedRun) -> Extras:
         """What a store manager looks at: the coming weeks, in total and by store, and how far to trust them."""
         forecast, held = run.results["forecast"], run.held_out
         sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:2], sales="actual")])
-        totals = forecast_totals(held, forecast, "date")
+        _, last = first_and_last(run.train["date"])
+        past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
+        totals = forecast_totals(forecast, sold, past, self.period_days)
+        range_from = range_in_words(totals, past, "week")
         shown = held.group_by("date").agg(pl.col("predicted").sum()).sort("date")
         history = sold.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + WEEKS_DRAWN)
         weeks = forecast["date"].n_unique()
@@ -106,7 +110,7 @@ class StoreSales(Forecasting):
                 Headline("Champion", chosen),
             ),
             tables=(
-                weeks_table(totals, sold, forecast),
+                weeks_table(totals, sold, forecast, range_from),
                 coming_table(sold, forecast),
                 by_store,
                 candidates_table(run.summary, in_words),
@@ -116,7 +120,7 @@ class StoreSales(Forecasting):
                     "forecast",
                     "Sales and forecast, all stores together",
                     "Black is what was sold, amber what the hold-out weeks were forecast to sell, blue what is to come. "
-                    "The band held 80 % of the hold-out's weekly totals.",
+                    "The band is the range of the first table.",
                     partial(draw_totals, history, shown, totals, "date"),
                 ),
                 *_store_figures({best: "best", worst: "worst"}, sold, held, forecast),
@@ -125,6 +129,8 @@ class StoreSales(Forecasting):
                 **{f"coverage_{level}": _inside(held, level) for level in (80, 95)},
                 **{f"validation_{name}": value for name, value in run.summary.get("metrics", {}).items()},
             },
+            series=self.keys,
+            past_skills=tuple(run.summary.get("past_skills", ())),
         )
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from optiflow.baselines import fit_baselines
 from optiflow.errors import UserError
+from optiflow.learners.turnover import survival
 from optiflow.learners.turnover.model import COLUMNS, contributions
 from optiflow.learners.turnover.parameters import FEWEST_SOLD, HORIZON
 from optiflow.options import DatasetOptions
@@ -15,10 +15,12 @@ from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Extras
 from optiflow.roles import Role
-from optiflow.split import ROW, split_rows
+from optiflow.split import ROW
 from optiflow.training import EXPLAINED_ROWS
 from optiflow.turnover import findings
-from optiflow.turnover.dates import WATCHED, date_faults, hold_out_newest, unsold, with_days
+from optiflow.turnover.baselines import Pace, fit_paces
+from optiflow.turnover.dates import WATCHED, date_faults, hold_out_drawn, hold_out_newest, unsold, with_days
+from optiflow.turnover.judging import judge_gain, measure_gain
 from optiflow.turnover.pricing import price_curves, price_grid
 from optiflow.upload.faults import cell_faults
 
@@ -96,18 +98,24 @@ class Turnover(Pipeline):
     def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """With the day of the export, the days until sale, and every column of text, if only of nulls."""
         absent = [pl.lit(None, pl.String).alias(name) for name in TEXTS if name not in rows.columns]
-        return with_days(rows.with_columns(absent))
+        return with_days(rows.with_columns(absent), options.split.test_fraction)
 
     def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
-        """Empty cells by column, unsold items, and items too young to be judged."""
+        """Empty cells by column, unsold items, items younger than 30 days, and the days within which items are judged."""
         nulls = {f"no_{name}": rows[name].null_count() for name in TEXTS}
         young = rows.select((WATCHED < HORIZON).sum()).item()
-        return {**nulls, "unsold_items": rows["sold"].null_count(), "items_of_the_last_30_days": young}
+        unsold_items, judged_at = rows["sold"].null_count(), int(rows["horizon"][0])
+        return {
+            **nulls,
+            "unsold_items": unsold_items,
+            "items_of_the_last_30_days": young,
+            "judged_within_days": judged_at,
+        }
 
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """By time, the newest items whose 30 days are over, and the younger ones with them; or drawn."""
+        """By time, the newest items that were watched for the horizon; or drawn from those. Younger ones are learned from."""
         if options.split.strategy == "random":
-            return split_rows(rows, "created", options.split)
+            return hold_out_drawn(rows, options.split)
         return hold_out_newest(rows, options.split.test_fraction)
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
@@ -146,11 +154,16 @@ class Turnover(Pipeline):
         unseen = {name: run.test[name].drop_nulls().filter(~known).n_unique() for name, known in new.items()}
         return Learned(run.summary["features"], unseen_categories=unseen, notes=run.summary["notes"])
 
+    def judged(self, run: FinishedRun) -> pl.DataFrame:
+        """With days cut at the horizon, which are known of every held-out item, sold or not."""
+        return run.held_out.with_columns(
+            actual=pl.min_horizontal(pl.col("actual").fill_null(pl.col("horizon")), "horizon").cast(pl.Float64),
+            predicted=pl.min_horizontal("predicted", "horizon"),
+        )
+
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """Mean days, of all items and by category or brand."""
-        by_date = "created" if run.options.split.strategy == "time" else None
-        fitted = fit_baselines(run.train, "days", ["category", "brand"], date_column=by_date)
-        return {baseline.name: baseline.predict(run.held_out) for baseline in fitted}
+        """Days by which half has sold, cut at the horizon as the model's are: of all, of the newest, and per group."""
+        return {pace.name: pace.medians(run.held_out) for pace in _paces(run)}
 
     def contributions(self, run: FinishedRun) -> Mapping[str, float]:
         """Mean |SHAP| of the trees for the days, in days."""
@@ -159,24 +172,45 @@ class Turnover(Pipeline):
 
     def extras(self, run: FinishedRun) -> Extras:
         """How good the chances are, what of the stock turns over, and the best price by category."""
-        threshold = run.summary["threshold"]
-        quick = (pl.col("actual") <= HORIZON).fill_null(False)
-        judged = run.held_out.filter(WATCHED >= HORIZON).select("chance_30_days", quick=quick)
-        metrics = findings.chance_metrics(judged, threshold)
+        paces, rows = _paces(run), _with_chance(run)
+        quick, chance = rows["quick"].to_numpy(), rows["chance"].to_numpy()
+        naive = {pace.name: pace.shares(rows).to_numpy() for pace in paces}
+        gain = measure_gain(quick, chance, naive, rows["created"])
+        told = findings.Told(int(rows["horizon"][0]), paces[0].share, gain, naive)
+        metrics = findings.chance_metrics(rows, told)
         prices = pl.concat([run.train.select(ROW, "price"), run.test.select(ROW, "price")])
         stock = run.results["stock"].join(prices, on=ROW, how="left", maintain_order="left")
         shares, curves = findings.stock_shares(stock), run.results["price_curve"]
-        tables = []
-        if metrics:
-            tables += [findings.chance_table(metrics, threshold, judged.height), findings.calibration_table(judged)]
-        if shares:
-            tables.append(findings.stock_table(stock))
         return Extras(
             headlines=findings.headlines(metrics, shares),
-            tables=(*tables, findings.price_table(curves)),
+            tables=(
+                findings.comparison_table(rows, told),
+                findings.chance_table(metrics, told),
+                findings.calibration_table(rows, told),
+                *([findings.stock_table(stock)] if shares else []),
+                findings.price_table(curves),
+            ),
             figures=(findings.price_figure(curves),),
             metrics={**metrics, **shares},
+            warnings=findings.horizon_warnings(run.train, told),
+            judgement=judge_gain(gain, told.horizon),
         )
+
+
+def _paces(run: FinishedRun) -> list[Pace]:
+    return fit_paces(run.train, int(run.test["horizon"][0]), by_time=run.options.split.strategy == "time")
+
+
+def _with_chance(run: FinishedRun) -> pl.DataFrame:
+    """The held-out rows with `quick`, sold within the horizon, and the `chance` of it that the model had said."""
+    rows = run.held_out
+    horizon = int(rows["horizon"][0])
+    if horizon == HORIZON:
+        chance = rows["chance_30_days"]
+    else:
+        days = rows["expected_days"].to_numpy()
+        chance = pl.Series(survival.chance_within(horizon, days, run.summary["spread"]))
+    return rows.with_columns(quick=(pl.col("actual") <= horizon).fill_null(False), chance=chance)
 
 
 TURNOVER = Turnover()

@@ -11,7 +11,7 @@ from typing import cast
 
 import polars as pl
 
-from optiflow.metrics import regression_metrics, skill, skill_interval
+from optiflow.metrics import next_skill_interval, regression_metrics, skill, skill_interval
 from optiflow.report.extras import Extras
 from optiflow.report.judged import dated_rows
 from optiflow.report.model import SCHEMA_VERSION, BaselineScore, Contribution, Outcome, Period, Report, RunFacts
@@ -55,7 +55,8 @@ def build_report(
         baselines: Baseline name -> its predictions for the same rows in the same order; at least one, none without
             predictions.
         contributions: Feature -> mean |SHAP| in units of the target. The largest 30 are kept.
-        extras: The pipeline's own part. Its verdict is needed, and used, only without predictions.
+        extras: The pipeline's own part. Its verdict is needed, and used, only without predictions; its judgement, with
+            them, takes the place of the comparison of squared errors.
 
     Raises:
         ValueError: no baseline, more rows than `facts.rows.test`, missing numbers, no verdict where
@@ -66,7 +67,8 @@ def build_report(
     else:
         _check(facts, predictions, baselines)
         test_period = facts.test_period or _period(dated_rows(predictions, facts.options))
-        judgement, judged = _judged(replace(facts, test_period=test_period), predictions, baselines)
+        dated = replace(facts, test_period=test_period)
+        judgement, judged = _judged(dated, predictions, baselines, extras)
     dated = replace(facts, test_period=test_period)
     best = judgement.baselines[0] if judgement.baselines else None
     largest = sorted(contributions.items(), key=lambda item: (-item[1], item[0]))[:KEPT_CONTRIBUTIONS]
@@ -76,7 +78,7 @@ def build_report(
         metrics=judgement.metrics,
         baselines=judgement.baselines,
         best_baseline=best and best.name,
-        skill=best and best.skill,
+        skill=extras.judgement.skill if extras.judgement else best and best.skill,
         contributions=tuple(Contribution(feature, value) for feature, value in largest),
         outcome=judgement.outcome,
         verdict=judgement.verdict,
@@ -85,6 +87,7 @@ def build_report(
         headlines=extras.headlines,
         tables=tuple(plain_table(table) for table in extras.tables),
         further_metrics={name: _finite(value) for name, value in (extras.metrics or {}).items()},
+        skill_of=extras.judgement.measure if extras.judgement else "squared error",
     )
 
 
@@ -110,31 +113,48 @@ def _described(baselines: Mapping[str, pl.Series], extras: Extras) -> _Judgement
     return _Judgement({}, (), Outcome.DESCRIBED, extras.verdict, ())
 
 
-def _judged(facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, pl.Series]) -> tuple[_Judgement, int]:
-    known = predictions["actual"].is_not_null()
-    rows = predictions.filter(known)
+def _judged(
+    facts: RunFacts, predictions: pl.DataFrame, baselines: Mapping[str, pl.Series], extras: Extras
+) -> tuple[_Judgement, int]:
+    own, known = extras.judgement, predictions["actual"].is_not_null()
+    rows = dated_rows(predictions, facts.options).filter(known)
     if rows.is_empty():
         return _Judgement({}, (), Outcome.UNCLEAR, NOTHING_TO_JUDGE, (NOTHING_TO_JUDGE,)), 0
     metrics = regression_metrics(rows["actual"], rows["predicted"])
-    scores = [_score(name, rows, values.filter(known), metrics) for name, values in baselines.items()]
+    scores = [_score(name, rows, values.filter(known), metrics, extras) for name, values in baselines.items()]
     ranked = tuple(sorted(scores, key=lambda score: cast(float, score.metrics["mse"])))
-    outcome = judge(metrics, ranked[0])
-    sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
+    if own is None:
+        outcome = judge(metrics, ranked[0])
+        sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
+    else:
+        # The baseline that the verdict names stands first, as the report's best one.
+        ranked = tuple(sorted(ranked, key=lambda score: score.name != own.baseline))
+        outcome, sentence = own.outcome, own.verdict
+    # A pipeline that judges otherwise may predict medians, which lie off the mean without being wrong.
+    warned = metrics if own is None else {**metrics, "bias": None}
     mean_actual = float(rows["actual"].cast(pl.Float64).to_numpy().mean())
     predicted = replace(facts, rows=replace(facts.rows, test=predictions.height))
     warnings = (
         *([sentence] if outcome is not Outcome.BETTER else []),
         *warnings_on_missing(facts.rows.test - predictions.height),
-        *warnings_on_errors(predicted, metrics, ranked[0], rows.height, mean_actual),
+        *warnings_on_errors(predicted, warned, ranked[0], rows.height, mean_actual),
     )
     return _Judgement(metrics, ranked, outcome, sentence, warnings), rows.height
 
 
-def _score(name: str, rows: pl.DataFrame, values: pl.Series, model: Mapping[str, float | None]) -> BaselineScore:
+def _score(
+    name: str, rows: pl.DataFrame, values: pl.Series, model: Mapping[str, float | None], extras: Extras
+) -> BaselineScore:
     metrics = regression_metrics(rows["actual"], values)
-    low, high = skill_interval(rows["actual"], rows["predicted"], values) or (None, None)
     value = skill(cast(float, model["mse"]), cast(float, metrics["mse"]))
-    return BaselineScore(name, metrics, value, low, high)
+    days = rows["date"].cast(pl.Date) if "date" in rows.columns else None
+    series = rows.select(extras.series) if extras.series else None
+    limits = skill_interval(rows["actual"], rows["predicted"], values, periods=days, series=series)
+    if limits is None:
+        return BaselineScore(name, metrics, value, None, None)
+    # No model takes away more than all of the error.
+    ends = [min(end, 1.0) for end in (*limits, *next_skill_interval(limits, extras.past_skills))]
+    return BaselineScore(name, metrics, value, *ends)
 
 
 def _period(predictions: pl.DataFrame) -> Period | None:

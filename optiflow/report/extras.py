@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from optiflow.report.model import Outcome
+
 Cell = str | float | int | None
 
 
@@ -46,8 +48,26 @@ class Headline:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """A pipeline's own verdict, where squared errors do not decide.
+
+    `baseline` is the name of one of the report's baselines, `measure` the error that was compared (`log-loss`), `skill`
+    the share of the baseline's that the model removes, None where it makes none.
+    """
+
+    outcome: "Outcome"
+    verdict: str
+    baseline: str
+    measure: str
+    skill: float | None
+
+
+@dataclass(frozen=True)
 class Extras:
-    """Everything that a pipeline adds. `verdict` replaces the report's own sentence where there are no actuals."""
+    """Everything that a pipeline adds.
+
+    `judgement` takes the place of the report's own; `verdict` that of the sentence where there are no actuals.
+    """
 
     headlines: tuple[Headline, ...] = ()
     tables: tuple[ReportTable, ...] = ()
@@ -56,3 +76,8 @@ class Extras:
     """Further figures for programs (JSON, Dagster metadata, the catalog), such as `f1`."""
     verdict: str | None = None
     warnings: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    """Columns of the predictions that say of which series a row is: rows of one series err alike."""
+    past_skills: tuple[float, ...] = ()
+    """The model's skill against last year's sales over windows as long as the hold-out, from earlier origins."""
+    judgement: Judgement | None = None

@@ -95,13 +95,19 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class BaselineScore:
-    """A baseline's error figures, the model's skill against it, and where that skill may lie (about 95 %)."""
+    """A baseline's error figures, the model's skill against it, and where that skill may lie (about 95 %).
+
+    `skill_low` and `skill_high` are for rows like these, which err alike by period and by series; `next_low` and
+    `next_high` for the next window of this length, None in older reports.
+    """
 
     name: str
     metrics: dict[str, float | None]
     skill: float | None
     skill_low: float | None
     skill_high: float | None
+    next_low: float | None = None
+    next_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +170,8 @@ class Report(RunFacts):
     headlines: tuple[Headline, ...] = ()
     tables: tuple[ReportTable, ...] = ()
     further_metrics: dict[str, float | None] = field(default_factory=dict)
+    skill_of: str = "squared error"
+    """The error that `skill` and the verdict compare."""
 
 
 @cache

@@ -19,18 +19,19 @@ def candidates_table(summary: Mapping[str, Any]) -> ReportTable:
     rows = tuple(
         (
             entry["name"],
+            entry["rmse"],
+            as_percent(entry["total"]),
             as_percent(entry["wape"]),
-            entry["smape"],
-            entry["bias"],
             "champion" if entry["champion"] else "",
         )
         for entry in summary.get("candidates", ())
     )
     text = (
-        f"Each forecast the days from {first} to {last} from the days before. WAPE is all misses together as a share of all "
-        "sales, SMAPE runs from 0 to 200. The champion made the forecast; the hold-out days took no part in the choice."
+        f"Each forecast the days from {first} to {last} from the days before. RMSE is the root of the mean squared error, in "
+        "units, which decides; Total is how far all of it together was off; WAPE is all misses as a share of all sales, least "
+        "for a forecast of 0 where much sells rarely. The champion made the forecast; the hold-out days took no part in the choice."
     )
-    return ReportTable("Candidates", text, ("Method", "WAPE", "SMAPE", "Bias", ""), rows)
+    return ReportTable("Candidates", text, ("Method", "RMSE", "Total", "WAPE", ""), rows)
 
 
 def accuracy_table(held: pl.DataFrame, key: str, what: str) -> ReportTable:

@@ -1,59 +1,181 @@
-"""Totals over all series: history, hold-out and forecast with a band, as a table and as a picture."""
+"""Totals over all series: the forecast's with a band, learned from how far totals of the past were off.
 
-from typing import TYPE_CHECKING
+What belongs here: totals of the past, their bands and in words what these stand on. What does not: pictures
+(`totals_figure`), and forecasting the past, which is the learners'.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+COVERAGE = 0.8
+FEWEST = 4
+"""The largest of four errors is the first that a fifth exceeds once in five times: with less there is no 80 % band."""
 
-INK, BLUE, AMBER = "#1f2933", "#2f6c9f", "#c46a1b"
-BAND = (0.1, 0.9)
+PEAK, AROUND, YEAR = 0.15, 13, timedelta(weeks=52)
+"""A total is a peak (or a trough) if it, or that of 52 weeks before, differs by over 15 % from the median of the 13 weeks
+around it, on the same weekday."""
+
+CHRISTMAS = ((12, 19), (12, 31))
+"""Days that are peaks until a year of history shows whether they are."""
 
 
-def forecast_totals(judged: pl.DataFrame, forecast: pl.DataFrame, date: str) -> pl.DataFrame:
-    """The forecast's total for each day (or week), with the band that held 80 % of the hold-out's totals.
-
-    The sum of single bounds would be far too wide, since the series' errors even out. So the band is the range of actual
-    over predicted totals on the hold-out, around the forecast's.
+def past_totals(told: Sequence[Mapping[str, Any]], held: pl.DataFrame, origin: date, period: int) -> pl.DataFrame:
+    """How far totals were off at past origins, the hold-out's among them.
 
     Args:
-        judged: The hold-out: `date`, `actual`, `predicted`.
-        forecast: `date`, `predicted`.
-        date: The date column.
+        told: What the learner says of its past origins: `origin` (ISO date, the last one known there) and `off` (actual
+            over predicted total less 1, one a period ahead, None where not known).
+        held: The hold-out: `date` (Date), `actual`, `predicted`.
+        origin: The last date before the hold-out.
+        period: Days in a period.
 
     Returns:
-        `date`, `predicted`, `low`, `high`, in order of time.
+        `origin`, `date` (Date), `step` (Int64, from 1), `off` (Float64); one row an origin and period, no nulls.
     """
-    held = judged.drop_nulls("actual").group_by(date).agg(pl.col("actual", "predicted").sum())
-    ratio = held.filter(pl.col("predicted") > 0).select(ratio=pl.col("actual") / pl.col("predicted"))["ratio"]
-    low, high = (ratio.quantile(level, "linear") if len(ratio) else 1.0 for level in BAND)
-    total = pl.col("predicted")
-    return (
-        forecast.group_by(date)
-        .agg(total.sum())
-        .sort(date)
-        .with_columns(low=total * min(low or 1.0, 1.0), high=total * max(high or 1.0, 1.0))
+    rows = [
+        (day, day + timedelta(step * period), step, off)
+        for entry in told
+        for day in [date.fromisoformat(entry["origin"])]
+        for step, off in enumerate(entry["off"], 1)
+        if off is not None
+    ]
+    schema = {"origin": pl.Date, "date": pl.Date, "step": pl.Int64, "off": pl.Float64}
+    total = held.drop_nulls("actual").group_by("date").agg(pl.col("actual", "predicted").sum())
+    judged = total.filter(pl.col("predicted") > 0).select(
+        pl.lit(origin).alias("origin"),
+        "date",
+        step=-(-(pl.col("date") - origin).dt.total_days() // period),
+        off=pl.col("actual") / pl.col("predicted") - 1,
     )
+    return pl.concat([pl.DataFrame(rows, schema, orient="row"), judged.cast(schema)]).sort("origin", "step")  # pyright: ignore[reportArgumentType]
 
 
-def draw_totals(history: pl.DataFrame, judged: pl.DataFrame, totals: pl.DataFrame, date: str, axes: "Axes") -> None:
-    """What was sold, what the hold-out was forecast to sell, and the forecast with its band.
+def forecast_totals(forecast: pl.DataFrame, sold: pl.DataFrame, past: pl.DataFrame, period: int) -> pl.DataFrame:
+    """The forecast's total for each period, with a band that is to hold it with 80 % confidence.
+
+    Sums of single bounds would be far too wide, since the series' errors partly even out. So the band is as wide as
+    totals were off at past origins: a quantile of their relative errors, about as many periods ahead, brought to the
+    same distance by the power of it that errors grow with. Windows from origin to period that overlap share their
+    shocks, so only `tried` of them, which do not, count for the quantile's correction for few errors, (tried + 1) /
+    tried. A peak has the band of the peaks that were tried, where that is wider. With under four of either there is none.
+
+    Source: Lee, Barber and Willett, "Distribution-free inference with hierarchical data" (2023), on a quantile of errors
+    that come in groups.
 
     Args:
-        history: `date` and `actual`: the totals of what was sold, in order of time.
-        judged: `date` and `predicted`: the totals of the hold-out.
-        totals: As `forecast_totals` gives them.
-        date: The date column.
-        axes: An empty set of axes.
+        forecast: `date` (Date), `predicted`.
+        sold: All history: `date`, `sales`.
+        past: As `past_totals` gives it.
+        period: Days in a period.
+
+    Returns:
+        `date`, `predicted`, `low`, `high` (null where no band can be had), `tried` (Int64: past windows as long as this
+        one, or peaks, that did not overlap), `peak` (Boolean); in order of time.
     """
-    axes.plot(history[date].to_numpy(), history["actual"].to_numpy(), color=INK, linewidth=1.1, label="sold")
-    axes.plot(
-        judged[date].to_numpy(), judged["predicted"].to_numpy(), color=AMBER, linewidth=1.3, label="hold-out, predicted"
+    totals = forecast.group_by("date").agg(pl.col("predicted").sum()).sort("date")
+    known = sold.group_by("date").agg(total=pl.col("sales").sum())
+    peaks = _peaks(pl.concat([known, totals.select("date", total="predicted")]), period)
+    usual = past.filter(~pl.col("date").is_in(peaks)).rows(named=True)
+    unusual = past.filter(pl.col("date").is_in(peaks)).rows(named=True)
+    last, power = sold["date"].max(), _power(past)
+    assert isinstance(last, date)
+    half_of_peaks, peaks_tried = None, len({row["date"] for row in unusual})
+    if peaks_tried >= FEWEST:
+        half_of_peaks = _quantile([abs(row["off"]) for row in unusual], peaks_tried)
+    rows = []
+    for day, predicted in totals.rows():
+        step = -(-(day - last).days // period)
+        tried = separate_windows([row["origin"] for row in past.filter(step=step).rows(named=True)], step * period)
+        half = _half_width(usual, step, power, tried)
+        if day in peaks:
+            tried = min(tried, peaks_tried)
+            half = None if half is None or half_of_peaks is None else max(half, half_of_peaks)
+        low, high = (None, None) if half is None else (max(predicted * (1 - half), 0.0), predicted * (1 + half))
+        rows.append((day, predicted, low, high, tried, day in peaks))
+    floats = dict.fromkeys(("predicted", "low", "high"), pl.Float64)
+    return pl.DataFrame(rows, {"date": pl.Date, **floats, "tried": pl.Int64, "peak": pl.Boolean}, orient="row")
+
+
+def separate_windows(origins: Sequence[date], days: int) -> int:
+    """How many windows of so many days, from these origins on, do not overlap: the most that can be picked."""
+    count, end = 0, date.min
+    for origin in sorted(set(origins)):
+        if origin >= end:
+            count, end = count + 1, origin + timedelta(days)
+    return count
+
+
+def in_words(totals: pl.DataFrame, past: pl.DataFrame, period: str) -> str:
+    """What the bands stand on, and for which periods there is none; `period` is `week` or `day`."""
+    banded = totals.drop_nulls("low")
+    without = totals.filter(pl.col("low").is_null())
+    parts = []
+    if banded.height:
+        fewest, most = banded["tried"].min(), banded["tried"].max()
+        counted = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        parts.append(
+            f"The range is to hold 80 % of such totals: it is as wide as totals were off, so many {period}s ahead, at "
+            f"{past['origin'].n_unique()} past origins from {past['origin'].min()} on. Of their windows, which overlap, as many "
+            f"as tell of chance by themselves: {counted}."
+        )
+    far, high = without.filter(~pl.col("peak")), without.filter("peak")
+    if far.height:
+        days = f"{far['date'].min()}" if far.height == 1 else f"{far.height} {period}s from {far['date'].min()} on"
+        parts.append(
+            f"No range for {days}: the history has under {FEWEST} separate windows of that length to learn it from."
+        )
+    if high.height:
+        days = ", ".join(map(str, high["date"].head(6).to_list())) + (" …" if high.height > 6 else "")
+        parts.append(f"No range for {days}: peaks, and too few like them were ever tried.")
+    return " ".join(parts)
+
+
+def _half_width(usual: Sequence[Mapping[str, Any]], step: int, power: float, tried: int) -> float | None:
+    """Half the band as a share of the total; from errors at half to twice the distance."""
+    near = [abs(row["off"]) * (step / row["step"]) ** power for row in usual if step <= 2 * row["step"] <= 4 * step]
+    return _quantile(near, tried) if tried >= FEWEST and near else None
+
+
+def _quantile(sizes: Sequence[float], independent: int) -> float:
+    place = math.ceil(min(COVERAGE * (independent + 1) / independent, 1.0) * len(sizes) - 1e-9)
+    return sorted(sizes)[place - 1]
+
+
+def _power(past: pl.DataFrame) -> float:
+    """The power of the distance that errors grow with: 0 if they do not, 0.5 for a random walk, at most 1.
+
+    The slope of a line through the mean error of each distance, in logarithms, each with its number of origins as weight.
+    """
+    by_step = past.group_by("step").agg(size=pl.col("off").abs().mean(), weight=pl.len()).filter(pl.col("size") > 0)
+    x, y, weight = pl.col("step").log(), pl.col("size").log(), pl.col("weight") / pl.col("weight").sum()
+    dx, dy = x - (x * weight).sum(), y - (y * weight).sum()
+    slope = (
+        by_step.select(slope=(dx * dy * weight).sum() / (dx * dx * weight).sum()).item() if by_step.height > 1 else 0.0
     )
-    day = totals[date].to_numpy()
-    axes.fill_between(day, totals["low"].to_numpy(), totals["high"].to_numpy(), color=BLUE, alpha=0.2, linewidth=0)
-    axes.plot(day, totals["predicted"].to_numpy(), color=BLUE, linewidth=1.5, label="forecast, 80 % band")
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("total")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.4)
+    return min(max(slope, 0.0), 1.0)
+
+
+def _peaks(totals: pl.DataFrame, period: int) -> set[date]:
+    """The dates that are peaks or troughs, or were 52 weeks before; `totals` has `date` and `total`."""
+    # Near either end the weeks around lie on one side only, where a rising season alone would look like a peak.
+    around = pl.col("total").rolling_median(AROUND, center=True).over(pl.col("date").dt.weekday())
+    # A weekday on which the shops are closed differs from nothing.
+    out = totals.sort("date").select("date", far=(pl.col("total") - around).abs() > PEAK * around)
+    found, judged = set(out.filter("far")["date"]), set(out.drop_nulls("far")["date"])
+    return {
+        day
+        for day in out["date"]
+        if day in found
+        or day - YEAR in found
+        or (day not in judged and day - YEAR not in judged and _near_christmas(day, period))
+    }
+
+
+def _near_christmas(day: date, period: int) -> bool:
+    """Whether the period that `day` names, be it by its first day or its last, has one of `CHRISTMAS`."""
+    days = (day + timedelta(offset) for offset in range(1 - period, period))
+    return any(CHRISTMAS[0] <= (each.month, each.day) <= CHRISTMAS[1] for each in days)

@@ -13,13 +13,14 @@ SHOWN_ROWS = 15
 YEAR = timedelta(weeks=52)
 
 
-def weeks_table(totals: pl.DataFrame, sold: pl.DataFrame, forecast: pl.DataFrame) -> ReportTable:
-    """All stores together, week by week; the change is that of the stores that sold in the same week a year ago.
+def weeks_table(totals: pl.DataFrame, sold: pl.DataFrame, forecast: pl.DataFrame, range_from: str) -> ReportTable:
+    """All stores together, week by week, and beside it those that sold in the same week a year ago, then and now.
 
     Args:
-        totals: `date`, `predicted`, `low`, `high`, as `optiflow.series.totals.forecast_totals` gives them.
+        totals: As `optiflow.series.totals.forecast_totals` gives them.
         sold: All history: `store`, `date`, `sales`.
         forecast: `store`, `date`, `predicted`.
+        range_from: What the range stands on, in words.
     """
     then = sold.select("store", date=pl.col("date") + YEAR, year_ago="sales")
     # A store that has opened since would pass for growth of all.
@@ -27,14 +28,16 @@ def weeks_table(totals: pl.DataFrame, sold: pl.DataFrame, forecast: pl.DataFrame
     made = totals.join(both.rename({"predicted": "same"}), on="date", how="left", maintain_order="left")
     rows = made.select(
         pl.col("date").dt.to_string("iso"),
-        pl.col("predicted", "low", "high", "year_ago").round(0).cast(pl.Int64),
+        pl.col("predicted", "low", "high").round(0).cast(pl.Int64),
+        "tried",
+        pl.col("same", "year_ago").round(0).cast(pl.Int64),
         _change("same", "year_ago"),
     )
     text = (
-        "All stores together. The range held 80 % of the hold-out's weekly totals. The change is that of the stores that "
-        "were open a year ago."
+        f"All stores together. {range_from} The last three columns are of the stores alone that have sales of the same week "
+        "a year ago."
     )
-    header = ("Week", "Forecast", "From", "To", "A year ago", "Change")
+    header = ("Week", "Forecast", "From", "To", "Tried", "Stores of a year ago", "A year ago", "Change")
     return ReportTable(f"Next {rows.height} weeks", text, header, with_shares(rows, 1))
 
 

@@ -3,15 +3,21 @@
 What belongs here: tables and drawings from finished tables. What does not: the page they stand on (`optiflow.report`).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
-from optiflow.learners.turnover.measures import calibration_bins, chance_figures, log_loss
+from optiflow.learners.turnover.measures import brier, calibration_bins, chance_figures, concordance, log_loss
 from optiflow.learners.turnover.model import STOCK_HORIZONS
-from optiflow.report.extras import Figure, Headline, ReportTable
-from optiflow.report.wording import number, percent
+from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.report.extras import Cell, Figure, Headline, ReportTable
+from optiflow.report.wording import count, number, percent
+from optiflow.turnover.dates import watched_for
+from optiflow.turnover.judging import FEWEST_DAYS, Gain
 from optiflow.turnover.pricing import best_prices
 
 if TYPE_CHECKING:
@@ -20,45 +26,130 @@ if TYPE_CHECKING:
 NAME_LENGTH = 24
 
 
-def chance_metrics(judged: pl.DataFrame, threshold: float) -> dict[str, float]:
-    """`chance_figures` of held-out items, with `base_log_loss` of always saying the training share; empty without items.
+@dataclass(frozen=True)
+class Told:
+    """What the chances of the held-out items are set beside.
+
+    `horizon` in days, `threshold`, the share of the training items that sold within it, from which on an item is called
+    quick, `gain`, and the chances by baseline.
+    """
+
+    horizon: int
+    threshold: float
+    gain: Gain
+    naive: Mapping[str, np.ndarray]
+
+
+def chance_metrics(rows: pl.DataFrame, told: Told) -> dict[str, float | None]:
+    """`chance_figures` of held-out items, what the verdict stands on, and the same of the best baseline (`base_…`).
 
     Args:
-        judged: `quick` (Boolean: sold within 30 days) and `chance_30_days`.
-        threshold: The share of the training items that sold within 30 days; from it on an item is called quick.
+        rows: `quick` (Boolean: sold within the horizon), `chance`, `actual` (days, null = unsold), `expected_days`.
+        told: Of the same rows.
     """
-    quick, chance = judged["quick"].to_numpy(), judged["chance_30_days"].to_numpy()
-    figures = chance_figures(quick, chance, threshold)
-    naive = chance * 0 + threshold
-    return {**figures, "base_log_loss": log_loss(quick, naive)} if figures else {}
+    quick, chance = rows["quick"].to_numpy(), rows["chance"].to_numpy()
+    gain, base = told.gain, told.naive[told.gain.baseline]
+    return {
+        **chance_figures(quick, chance, told.threshold),
+        "base_log_loss": gain.baseline_loss,
+        "base_brier": brier(quick, base),
+        "log_loss_gain": gain.mean,
+        "log_loss_gain_standard_error": gain.standard_error,
+        "log_loss_gain_low": gain.low,
+        "log_loss_gain_high": gain.high,
+        "concordance": _concordance(rows, told.horizon, rows["expected_days"].to_numpy()),
+        "base_concordance": _concordance(rows, told.horizon, -base),
+        "judged_items": float(rows.height),
+        "judged_within_days": float(told.horizon),
+    }
 
 
-def chance_table(metrics: dict[str, float], threshold: float, items: int) -> ReportTable:
-    """How well a sale within 30 days was foretold."""
+def _concordance(rows: pl.DataFrame, horizon: int, slowness: np.ndarray) -> float | None:
+    """Harrell's C up to the horizon. Every item was watched that long, so no pair needs a weight for censoring."""
+    days = rows.select(pl.when("quick").then("actual").otherwise(float(horizon))).to_series().to_numpy()
+    return concordance(days, rows["quick"].to_numpy(), slowness)
+
+
+def comparison_table(rows: pl.DataFrame, told: Told) -> ReportTable:
+    """The model's chances beside those that need no model; the verdict stands on its first column of figures."""
+    quick, gain = rows["quick"].to_numpy(), told.gain
+    named = {"model": rows["chance"].to_numpy(), **told.naive}
+    slowness = {"model": rows["expected_days"].to_numpy(), **{name: -naive for name, naive in told.naive.items()}}
+    limits = "" if gain.low is None else f", with 95 % limits of {number(gain.low)} and {number(gain.high)}"
     return ReportTable(
-        "Sold within 30 days, foretold",
-        f"On {items} held-out items that were watched for 30 days. An item is called quick when its chance is at least "
-        f"{percent(threshold)}, the share of all items that sell in that time.",
-        ("figure", "value", "meaning"),
-        (
-            ("precision", metrics["precision"], "of the items called quick, the share that sold within 30 days"),
-            ("recall", metrics["recall"], "of the items that sold within 30 days, the share that was called quick"),
-            ("F1", metrics["f1"], "both in one figure: 1 is perfect"),
-            ("log-loss", metrics["log_loss"], "how surprised the chances were by what happened: lower is better"),
-            ("log-loss of the base rate", metrics["base_log_loss"], "the same when every item gets the same chance"),
+        f"Chances of a sale within {told.horizon} days, beside what needs no model",
+        f"On {count(rows.height, 'held-out item')} watched for {told.horizon} days or more, sold or not: chosen by date of "
+        "creation alone, so that all is known of them and no weight for censoring is needed. A Kaplan-Meier curve says what "
+        f"share of the training items, or of the item's group of them, sells in that time. The model's log-loss is by "
+        f"{number(gain.mean)} lower than that of the best of them{limits}. For log-loss and Brier score less is better; "
+        "concordance is the share of pairs that are put in the right order, 0.5 is a toss of a coin.",
+        ("chances of", "log-loss", "Brier score", "concordance"),
+        tuple(
+            (
+                name,
+                log_loss(quick, chance),
+                brier(quick, chance),
+                _concordance(rows, told.horizon, slowness[name]),
+            )
+            for name, chance in named.items()
         ),
     )
 
 
-def calibration_table(judged: pl.DataFrame) -> ReportTable:
+def chance_table(metrics: dict[str, float | None], told: Told) -> ReportTable:
+    """How well quick sellers were foretold."""
+    return ReportTable(
+        f"Sold within {told.horizon} days, foretold",
+        f"An item is called quick when its chance is at least {percent(told.threshold)}, the share of all training items "
+        "that sell in that time.",
+        ("figure", "value", "meaning"),
+        (
+            (
+                "precision",
+                metrics["precision"],
+                f"of the items called quick, the share that sold within {told.horizon} days",
+            ),
+            (
+                "recall",
+                metrics["recall"],
+                f"of the items that sold within {told.horizon} days, the share that was called quick",
+            ),
+            ("F1", metrics["f1"], "both in one figure: 1 is perfect"),
+        ),
+    )
+
+
+def calibration_table(rows: pl.DataFrame, told: Told) -> ReportTable:
     """Chances beside what came true."""
-    bins = calibration_bins(judged["quick"].to_numpy(), judged["chance_30_days"].to_numpy())
+    bins = calibration_bins(rows["quick"].to_numpy(), rows["chance"].to_numpy())
     return ReportTable(
         "How often the chances came true",
         "Held-out items in five equal parts, from the lowest chance to the highest. The two shares should be close.",
-        ("items", "foretold chance", "really sold within 30 days"),
+        ("items", "foretold chance", f"really sold within {told.horizon} days"),
         tuple((int(part["items"]), percent(part["chance"]), percent(part["share"])) for part in bins),
     )
+
+
+def horizon_warnings(train: pl.DataFrame, told: Told) -> tuple[str, ...]:
+    """What to know of items that were not watched for long."""
+    young = train.filter(~watched_for(told.horizon)).height
+    said = []
+    if told.horizon < HORIZON:
+        said.append(
+            f"Too few items were watched for {HORIZON} days: the model is judged by its chances of a sale within "
+            f"{told.horizon} days. Those of {HORIZON} days and more lie beyond what could be checked."
+        )
+    if told.gain.days < FEWEST_DAYS <= told.gain.items:
+        said.append(
+            f"The held-out items were put on sale on {count(told.gain.days, 'day')}: what is special about so few days is not "
+            "in the limits of the verdict."
+        )
+    if young:
+        said.append(
+            f"{count(young, 'item')} went on sale less than {told.horizon} days before the export and cannot be judged yet: "
+            f"{'it is' if young == 1 else 'they are'} learned from, as sold or not sold so far."
+        )
+    return tuple(said)
 
 
 def stock_shares(stock: pl.DataFrame) -> dict[str, float]:
@@ -86,23 +177,22 @@ def stock_table(stock: pl.DataFrame) -> ReportTable:
 
 
 def price_table(curves: pl.DataFrame) -> ReportTable:
-    """The best price per category."""
-    rows = tuple(
-        (
-            row["group"],
-            row["usual_price"],
-            f"{number(row['price'])} (edge)" if row["at_edge"] else row["price"],
-            percent(row["chance"]),
-            row["takings"],
-            row["usual_takings"],
-        )
-        for row in best_prices(curves).iter_rows(named=True)
-    )
+    """The best price per category, where there is one between the lowest and the highest price tried."""
+
+    def cells(row: dict[str, Any]) -> tuple[Cell, ...]:
+        named = (row["group"], row["usual_price"])
+        if not row["at_edge"]:
+            return (*named, row["price"], percent(row["chance"]), row["takings"], row["usual_takings"])
+        end = "highest" if row["price"] > row["usual_price"] else "lowest"
+        return (*named, f"at or beyond the {end} tried, {number(row['price'])}", None, None, row["usual_takings"])
+
+    rows = tuple(cells(row) for row in best_prices(curves).iter_rows(named=True))
     return ReportTable(
         "Best price by category",
         "The price at which price times chance of a sale within 30 days is highest, for the newest items of a category. "
-        "'Edge': the best of the prices tried is the lowest or highest one. The model has only seen which prices items had, "
-        "not what a change of price does: try one out before you change all.",
+        "Where takings still rise at the lowest or highest price tried, that price is not the best one: few items had one "
+        "beyond it. The model has only seen which prices items had, not what a change of price does: try one out before you "
+        "change all.",
         ("category", "usual price", "best price", "chance at it", "takings per item", "at the usual price"),
         rows,
     )
@@ -114,7 +204,7 @@ def price_figure(curves: pl.DataFrame) -> Figure:
         "takings-by-price",
         "Takings by price",
         "Price times chance of a sale within 30 days, per item; 1 on both axes is the category's usual price and what it brings in. "
-        "The dot is the best price.",
+        "The dot is the best price; a line without one still rises at an end.",
         partial(_draw_takings, curves),
     )
 
@@ -130,6 +220,8 @@ def _draw_takings(curves: pl.DataFrame, axes: "Axes") -> None:
             linewidth=1.6,
             label=_short(row["group"]),
         )
+        if row["at_edge"]:
+            continue
         axes.plot(
             [row["price"] / row["usual_price"]], [row["takings"] / unit], "o", markersize=6, color=drawn.get_color()
         )
@@ -139,16 +231,14 @@ def _draw_takings(curves: pl.DataFrame, axes: "Axes") -> None:
     axes.legend()
 
 
-def headlines(metrics: dict[str, float], shares: dict[str, float]) -> tuple[Headline, ...]:
+def headlines(metrics: dict[str, float | None], shares: dict[str, float]) -> tuple[Headline, ...]:
     """The numbers for the top of the page."""
     told = [
         Headline(f"Stock that sells in {n} days", percent(shares[f"stock_sold_in_{n}_days"]))
         for n in STOCK_HORIZONS
         if shares
     ]
-    if metrics:
-        told.append(Headline("Quick sellers foretold (F1)", number(metrics["f1"])))
-    return tuple(told)
+    return (*told, Headline("Quick sellers foretold (F1)", number(metrics["f1"])))
 
 
 def _short(name: str) -> str:

@@ -4,7 +4,7 @@ Cells are read, and faults told, under the file's names of columns; the chain ha
 What does not belong here: which column has which role (`optiflow.roles`), and reading cells (`columns`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.roles import find_roles
+from optiflow.roles import find_roles, fit_roles
 from optiflow.upload.faults import ROW
 from optiflow.upload.kinds import Kinds, kinds_of
 from optiflow.upload.plausible import implausible_cells
@@ -22,6 +22,23 @@ from optiflow.upload.table import RawTable
 
 if TYPE_CHECKING:
     from optiflow.pipelines.spec import Pipeline
+
+
+def other_pipelines(columns: Sequence[str], pipeline: "Pipeline") -> tuple[str, ...]:
+    """A sentence on the other pipelines whose columns the file has, or nothing.
+
+    A pipeline with columns of its own is told of others only where its own do not fit.
+    """
+    from optiflow.pipelines import PIPELINES
+
+    if fit_roles(pipeline.roles, columns):
+        return ()
+    fitting = [name for name, other in PIPELINES.items() if name != pipeline.name and fit_roles(other.roles, columns)]
+    if not fitting:
+        return ()
+    return (
+        f"The columns are those of the pipeline {' or '.join(fitting)}: if that is what the file holds, upload it there.",
+    )
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,10 @@ class Naming:
             UserError: as `find_roles`.
         """
         names = [name for name in raw.names if name not in options.drop_columns]
-        return cls(pipeline, find_roles(pipeline.roles, names, options.columns, file_name), file_name)
+        try:
+            return cls(pipeline, find_roles(pipeline.roles, names, options.columns, file_name), file_name)
+        except UserError as error:
+            raise UserError(" ".join((str(error).rstrip(), *other_pipelines(raw.names, pipeline)))) from error
 
     @property
     def kinds(self) -> Kinds:

@@ -8,7 +8,7 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload.by_role import Naming
+from optiflow.upload.by_role import Naming, other_pipelines
 from optiflow.upload.columns import TypedTable, date_columns, read_date_formats, type_columns
 from optiflow.upload.faults import ROW, refuse_over_limit
 from optiflow.upload.fitting_options import check_options
@@ -43,6 +43,8 @@ class Upload:
     encoding: str | None = None
     delimiter: str | None = None
     date_formats: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What the user should know of the file, in sentences."""
 
     @property
     def merged(self) -> int:
@@ -68,9 +70,13 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
     naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None
+    notes = () if pipeline is None else other_pipelines(raw.names, pipeline)
     kinds = PLAIN if naming is None else naming.kinds
     if kinds == PLAIN:
-        options, typed = _with_roles(raw, options, file_name)
+        try:
+            options, typed = _with_roles(raw, options, file_name)
+        except UserError as error:
+            raise UserError(" ".join((str(error), *notes))) from error
     else:
         typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, kinds)
     faults = pl.concat([raw.ragged, typed.faults])
@@ -99,6 +105,7 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
         encoding=raw.encoding,
         delimiter=raw.delimiter,
         date_formats=typed.date_formats,
+        notes=notes,
     )
 
 

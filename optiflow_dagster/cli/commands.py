@@ -111,6 +111,8 @@ def upload(
     said += [f"{table.merged:,} merged"] if table.merged else []
     said += [f"target {table.target}"] if table.target else []
     click.echo(f"{file.name}: {', '.join(said)}, dates in {table.date_column}.")
+    for note in table.notes:
+        click.echo(f"Note: {note}")
     click.echo(
         f"Uploaded as dataset {dataset}. If Dagster is running (make dev) it has begun; else: optiflow run {pipeline} {dataset}"
     )
@@ -141,14 +143,18 @@ def status(as_json: bool) -> None:
 @main.command()
 @click.argument("pipeline")
 @click.argument("dataset")
+@click.option("--revision", help="The report of this revision, or of the one that begins so; see optiflow status.")
 @click.option("--json", "as_json", is_flag=True, help="The whole report, for programs.")
-def report(pipeline: str, dataset: str, as_json: bool) -> None:
-    """Show the newest report of DATASET."""
+def report(pipeline: str, dataset: str, revision: str | None, as_json: bool) -> None:
+    """Show the newest report of DATASET under its own options, or that of any revision.
+
+    What options for one run alone led to has a revision of its own.
+    """
     from optiflow_dagster.cli import show
     from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
 
     workplace, spec = open_workplace(), pipeline_named(pipeline)
-    record, found = show.newest_report(workplace, spec, dataset)
+    record, found = show.report_of(workplace, spec, dataset, revision)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -234,7 +240,7 @@ def _run(pipeline: str, dataset: str) -> None:
         failures = execute(build_definitions(workplace.settings), f"{pipeline}_job", dataset, instance, console)
     if failures:
         raise _as_error(failures[0])
-    record, found = show.newest_report(workplace, spec, dataset)
+    record, found = show.report_of(workplace, spec, dataset)
     show.print_outcome(console, workplace, record, spec, found)
 
 

@@ -69,7 +69,7 @@ def ask(retailer: str, file: Path) -> None:
 def roll_back(retailer: str) -> None:
     """Serve the model again that RETAILER's endpoint served before this one.
 
-    The model that is taken out of service is not deployed again by later runs; a better one is.
+    The model that is taken out of service is not deployed again by later runs; another champion is.
     """
     from optiflow_dagster.cli.workplace import open_workplace
 
@@ -83,11 +83,13 @@ def roll_back(retailer: str) -> None:
 def delete(retailer: str) -> None:
     """Take RETAILER's endpoint away; its models stay, and the next run makes the endpoint anew."""
     from optiflow_dagster.cli.workplace import open_workplace
-    from resources.endpoints.contract import endpoint_name, no_endpoint
+    from resources.endpoints.contract import no_endpoint
 
-    if not open_workplace().adapters.endpoints.delete(retailer):
+    endpoints = open_workplace().adapters.endpoints
+    state = endpoints.describe(retailer)
+    if state is None or not endpoints.delete(retailer):
         raise UserError(no_endpoint(retailer))
-    click.echo(f"Endpoint {endpoint_name(retailer)} is deleted.")
+    click.echo(f"Endpoint {state.name} is deleted.")
 
 
 def _told(state: "EndpointState") -> str:

@@ -17,7 +17,7 @@ from resources.failures import ERROR_KIND, STARTED_BY_TAG
 
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 SHOWN = {
-    "upload": ("file", "rows_in", "rejected_rows"),
+    "upload": ("file", "rows_in", "rejected_rows", "warning"),
     "enriched": ("dates",),
     "training_job": ("job", "adopted"),
     "model": ("seconds",),

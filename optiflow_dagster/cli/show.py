@@ -1,4 +1,4 @@
-"""What `status` and `report` show: the catalog and the newest report, as tables or as JSON."""
+"""What `status` and `report` show: the catalog and a report, as tables or as JSON."""
 
 import json
 from typing import Any
@@ -70,32 +70,39 @@ def _cell(column: str, value: Any) -> str:
     return text
 
 
-def newest_report(workplace: Workplace, pipeline: Pipeline, dataset: str) -> tuple[DatasetRecord, dict[str, Any]]:
-    """The report of the revision used last that has one. A report that cannot be read is passed over.
+def report_of(
+    workplace: Workplace, pipeline: Pipeline, dataset: str, revision: str | None = None
+) -> tuple[DatasetRecord, dict[str, Any]]:
+    """The report of a revision; without one, of the standing revision used last that has a report.
+
+    A report that cannot be read is passed over.
 
     Raises:
-        UserError: the dataset has none that can be read; names those that cannot, and says what to do.
+        UserError: there is none that can be read; names those that cannot, and says what to do.
     """
     check_dataset_id(dataset)
     storage = workplace.adapters.storage
-    revisions = [
-        record
-        for record in workplace.adapters.catalog.open().datasets()
-        if (record.pipeline, record.dataset) == (pipeline.name, dataset)
-    ]
+    known = [record for record in workplace.adapters.catalog.open().datasets() if record.pipeline == pipeline.name]
+    of_dataset = [record for record in known if record.dataset == dataset]
+    if revision is None:
+        # A dataset that only ever ran with options for one run has no others.
+        asked = [record for record in of_dataset if record.standing] or of_dataset
+    else:
+        asked = [record for record in of_dataset if record.revision.startswith(revision)]
     damaged = ""
-    for record in revisions:
+    for record in asked:
         key = record.key(pipeline.report, "/report.json")
         if storage.exists(key):
             found = _report(storage.read_bytes(key))
             if found is not None:
                 return record, found
             damaged += f"{storage.uri_for(key)} cannot be read: it is no report. "
-    known = {r.dataset for r in workplace.adapters.catalog.open().datasets() if r.pipeline == pipeline.name}
-    hint = f" Datasets: {', '.join(sorted(known))}." if known else ""
-    raise UserError(
-        f"{damaged}There is no {'other ' if damaged else ''}report of {pipeline.name} {dataset}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}"
-    )
+    what = f"{pipeline.name} {dataset}" + (f", revision {revision}" if revision else "")
+    hint = f" Datasets: {', '.join(sorted({r.dataset for r in known}))}." if known else ""
+    if of_dataset:
+        hint += f" Revisions of {dataset}: {', '.join(record.revision for record in of_dataset)}."
+    none = f"There is no {'other ' if damaged else ''}report of {what}"
+    raise UserError(f"{damaged}{none}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}")
 
 
 def _report(data: bytes) -> dict[str, Any] | None:
@@ -137,6 +144,13 @@ def print_outcome(
     console.print(f"\n{report['verdict']}")
 
 
+def _skill(report: dict[str, Any]) -> str:
+    if report["skill"] is None:
+        return "not defined"
+    measure = report.get("skill_of", "squared error")
+    return f"{100 * report['skill']:.1f} %" + ("" if measure == "squared error" else f"  (of the {measure})")
+
+
 def _errors(report: dict[str, Any]) -> list[tuple[str, str]]:
     """The model's error beside the best baseline's; nothing where there is no truth to judge by."""
     if not report["baselines"]:
@@ -145,5 +159,5 @@ def _errors(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("MSE", f"{report['metrics']['mse']:,.4g}"),
         ("baseline MSE", f"{best['metrics']['mse']:,.4g}  ({best['name']})"),
-        ("skill", f"{100 * report['skill']:.1f} %" if report["skill"] is not None else "not defined"),
+        ("skill", _skill(report)),
     ]

@@ -50,7 +50,7 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
                 return dg.SkipReason("No job is running.")
             decision = choose_follow_ups(
                 waiting,
-                {state.name: state for state in jobs.list_active({job.kind for job in waiting})},
+                {state.name: state for state in jobs.list_active({j.kind for j in waiting}, {j.name for j in waiting})},
                 lambda job: jobs.describe(job.name, job.kind),
                 _run_states(context.instance, {job.run_id for job in waiting}).__getitem__,
                 store.failed_tries,

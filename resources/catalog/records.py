@@ -22,7 +22,11 @@ def revision_of(version: str, options: DatasetOptions) -> str:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """One revision of one dataset. `version` is the sha256 hex of the upload's bytes, sizes are bytes."""
+    """One revision of one dataset. `version` is the sha256 hex of the upload's bytes, sizes are bytes.
+
+    A revision is `standing` if its options were the dataset's own, those of its options file; one that was only ever
+    made by options for one run alone is not.
+    """
 
     pipeline: str
     dataset: str
@@ -32,6 +36,7 @@ class DatasetRecord:
     size: int
     options: DatasetOptions
     created_at: datetime
+    standing: bool = True
 
     def key(self, asset: str, suffix: str = ".parquet") -> str:
         """Where an asset of this revision lies in the lake."""
@@ -43,7 +48,8 @@ class JobRecord:
     """One external job.
 
     `followed_up_at` is when a run took its result, or its failure, over. A run that adopts the job after that opens
-    another `round`: what follows the job is then to be done again.
+    another `round`: what follows the job is then to be done again. `model` is the training job whose model a prediction
+    job scores with; None for a training job.
     """
 
     name: str
@@ -60,6 +66,7 @@ class JobRecord:
     log_uri: str | None = None
     followed_up_at: datetime | None = None
     round: int = 1
+    model: str | None = None
 
     @property
     def may_pass(self) -> bool:
@@ -69,7 +76,12 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """One trained model; named like the job that trained it."""
+    """One trained model; named like the job that trained it.
+
+    `champion` is the stage of the model that was better than its baselines when such a one was judged last; it was not
+    compared with the champion before it. `judged_by_time` says whether it was judged on the newest rows, under the dataset's
+    standing options; None if it was not judged yet.
+    """
 
     name: str
     pipeline: str
@@ -79,3 +91,4 @@ class ModelRecord:
     created_at: datetime
     stage: Stage = "candidate"
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    judged_by_time: bool | None = None

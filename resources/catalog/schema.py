@@ -8,7 +8,7 @@ from optiflow.errors import UserError
 from resources.catalog.address import shown
 from resources.catalog.database import schema_of
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. Compared first, because reading the migration folder costs more than all other start-up.
 Versions are numbers of four digits, so that a newer one is greater."""
 

@@ -19,6 +19,7 @@ from resources.catalog.schema import check_schema, upgrade
 from resources.catalog.tables import datasets, jobs, models
 from resources.jobs.contract import JobKind, JobState, JobStatus
 
+_STANDING_FIRST = (datasets.c.standing_at.desc().nulls_last(), datasets.c.used_at.desc())
 _DATASET = [column for column in datasets.c if column.name != "options"] + [
     # As text: decoded by the driver, one bad row would hide all.
     sa.cast(datasets.c.options, sa.Text).label("options")
@@ -56,13 +57,16 @@ class CatalogStore:
         self._insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
 
     def put_dataset(self, record: DatasetRecord) -> None:
-        """Record that this revision exists and is the one in use now."""
-        row = _row(record) | {"options": record.options.model_dump(mode="json"), "used_at": datetime.now(UTC)}
+        """Record that this revision exists and is the one in use now; one for a single run does not become the standing one."""
+        now = datetime.now(UTC)
+        row = _row(record) | {"options": record.options.model_dump(mode="json"), "used_at": now}
+        row["standing_at"] = now if row.pop("standing") else None
         # The options are those that the revision is named after; written again, they mend a row that was damaged.
-        self._upsert(datasets, row, update=["file_name", "options", "used_at"])
+        update = ["file_name", "options", "used_at", *(["standing_at"] if record.standing else [])]
+        self._upsert(datasets, row, update)
 
     def dataset(self, pipeline: str, dataset: str, revision: str | None = None) -> DatasetRecord | None:
-        """One revision of a dataset; without `revision` the one that was used last.
+        """One revision of a dataset; without `revision` the standing one: used last among those that are not for one run.
 
         Raises:
             UserError: its row cannot be read.
@@ -70,13 +74,16 @@ class CatalogStore:
         query = sa.select(*_DATASET).where(datasets.c.pipeline == pipeline, datasets.c.dataset == dataset)
         if revision is not None:
             query = query.where(datasets.c.revision == revision)
-        found = self._read(query.order_by(datasets.c.used_at.desc()).limit(1))
+        found = self._read(query.order_by(*_STANDING_FIRST).limit(1))
         return _dataset(found[0]) if found else None
 
     def datasets(self) -> list[DatasetRecord]:
-        """Every revision of every dataset, the one used last first. A row that cannot be read is named and passed over."""
+        """Every revision of every dataset: the standing ones first, of each sort the one used last first.
+
+        A row that cannot be read is named and passed over.
+        """
         found: list[DatasetRecord] = []
-        for row in self._read(sa.select(*_DATASET).order_by(datasets.c.used_at.desc())):
+        for row in self._read(sa.select(*_DATASET).order_by(*_STANDING_FIRST)):
             try:
                 found.append(_dataset(row))
             except UserError as error:
@@ -84,7 +91,9 @@ class CatalogStore:
         return found
 
     def put_job(self, record: JobRecord) -> None:
-        """Record a submitted or adopted job; on adoption only the run that answers for it and the round change.
+        """Record a submitted or adopted job; on adoption the run that answers for it, its revision and the round change.
+
+        Another revision with equal rows has the same job, which is then the newer one's.
 
         A job that was not followed up yet stays in its round, so that a retried run does not double what follows. Nobody
         adopts a job that failed or was stopped: one that is recorded again had vanished or was never taken, and is
@@ -98,7 +107,10 @@ class CatalogStore:
             for column in ("status", "created_at", "failure_reason", "ended_at")
         }
         self._upsert(
-            jobs, row, update=["run_id", "used_at"], also={"round": again, "followed_up_at": None, **started_over}
+            jobs,
+            row,
+            update=["run_id", "used_at", "revision", "model"],
+            also={"round": again, "followed_up_at": None, **started_over},
         )
 
     def update_job(self, state: JobState) -> None:
@@ -164,29 +176,57 @@ class CatalogStore:
         """Record a model; a second time keeps its stage and metrics."""
         self._upsert(models, _row(record), update=["artifact_uri"])
 
-    def judge_model(self, name: str, metrics: Mapping[str, Any], champion: bool) -> Stage:
+    def judge_model(self, name: str, metrics: Mapping[str, Any], champion: bool, by_time: bool = True) -> Stage:
         """Store a model's hold-out metrics and its stage; a new champion archives the one before.
+
+        Args:
+            name: The model.
+            metrics: What the report found.
+            champion: Whether the model is better than its baselines.
+            by_time: Whether it was judged on the newest rows, under the dataset's standing options. What was judged
+                otherwise neither replaces a champion that was judged so nor changes what is known of a model that was.
 
         Returns:
             The stage that the model now has.
+
+        Raises:
+            UserError: the catalog knows no such model.
         """
-        stage: Stage = "champion" if champion else "candidate"
         with self._engine.begin() as connection:
-            row = connection.execute(sa.select(models).where(models.c.name == name)).one()
-            if champion:
-                same = (models.c.pipeline == row.pipeline) & (models.c.dataset == row.dataset)
-                # Locked in one order, or two models judged at once would not see each other and both be champion.
-                # SQLite, which knows no row locks, has let only one in anyway.
-                connection.execute(sa.select(models.c.name).where(same).order_by(models.c.name).with_for_update())
+            row = connection.execute(sa.select(models).where(models.c.name == name)).one_or_none()
+            if row is None:
+                raise UserError(
+                    f"The catalog knows no model {name}: materialize the asset `model` of its dataset first."
+                )
+            same = (models.c.pipeline == row.pipeline) & (models.c.dataset == row.dataset)
+            # Locked in one order, or two models judged at once would not see each other and both be champion.
+            # SQLite, which knows no row locks, has let only one in anyway.
+            rows = connection.execute(sa.select(models).where(same).order_by(models.c.name).with_for_update()).all()
+            known = {other.name: other for other in rows}
+            if not by_time and known[name].judged_by_time:
+                return known[name].stage
+            stands = any(other.stage == "champion" and other.judged_by_time for other in rows)
+            stage: Stage = "champion" if champion and (by_time or not stands) else "candidate"
+            if stage == "champion":
                 connection.execute(
                     sa.update(models)
                     .where(same, models.c.stage == "champion", models.c.name != name)
                     .values(stage="archived")
                 )
             connection.execute(
-                sa.update(models).where(models.c.name == name).values(stage=stage, metrics=dict(metrics))
+                sa.update(models)
+                .where(models.c.name == name)
+                .values(stage=stage, metrics=dict(metrics), judged_by_time=by_time)
             )
         return stage
+
+    def champion(self, pipeline: str, dataset: str) -> ModelRecord | None:
+        """The dataset's champion, of whichever revision; the newest model need not be it."""
+        query = sa.select(models).where(
+            models.c.pipeline == pipeline, models.c.dataset == dataset, models.c.stage == "champion"
+        )
+        found = self._read(query)
+        return ModelRecord(**found[0]) if found else None
 
     def models(self) -> list[ModelRecord]:
         """Every model, the newest first."""
@@ -213,6 +253,7 @@ def _row(record: DatasetRecord | JobRecord | ModelRecord) -> dict[str, Any]:
 
 def _dataset(row: dict[str, Any]) -> DatasetRecord:
     row.pop("used_at")
+    row["standing"] = row.pop("standing_at") is not None
     try:
         row["options"] = DatasetOptions.model_validate(json.loads(row["options"]))
     except ValueError as error:

@@ -37,6 +37,7 @@ datasets = sa.Table(
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("used_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("standing_at", UtcDateTime),
 )
 
 jobs = sa.Table(
@@ -57,6 +58,7 @@ jobs = sa.Table(
     sa.Column("used_at", UtcDateTime, nullable=False),
     sa.Column("followed_up_at", UtcDateTime),
     sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("model", sa.String(63)),
     sa.Index("ix_jobs_revision", "pipeline", "dataset", "revision", "kind"),
 )
 
@@ -71,5 +73,6 @@ models = sa.Table(
     sa.Column("stage", sa.String(20), nullable=False),
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("judged_by_time", sa.Boolean),
     sa.Index("ix_models_dataset", "pipeline", "dataset", "stage"),
 )

@@ -125,12 +125,16 @@ class Endpoints(Protocol):
         ...
 
 
-def endpoint_name(retailer: str, pipeline: str = PIPELINE) -> str:
-    """`<pipeline>-<retailer>`, at most 63 characters; a name that had to be cut ends in a digest of the whole."""
+def endpoint_name(retailer: str, pipeline: str = PIPELINE, installation: str | None = None) -> str:
+    """`<pipeline>-<retailer>`, at most 63 characters; a name that had to be cut ends in a digest of the whole.
+
+    Where several installations share their names, as in an account and region of AWS, it ends in a digest that
+    holds the `installation`, its storage's address, too.
+    """
     name = f"{pipeline}-{retailer}"
-    if len(name) <= MAX_NAME_LENGTH:
+    if len(name) <= MAX_NAME_LENGTH and installation is None:
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:DIGEST_LENGTH]
+    digest = hashlib.sha256("\0".join(filter(None, (name, installation))).encode()).hexdigest()[:DIGEST_LENGTH]
     return f"{name[: MAX_NAME_LENGTH - DIGEST_LENGTH - 1].rstrip('-')}-{digest}"
 
 

@@ -67,7 +67,12 @@ class SageMakerEndpoints(SageMakerEndpointSettings):
             self._drop(model.name)  # left by a try that failed: its source may have been mended since
         self._make(model)
         if found is None:
-            ask("create_endpoint", requests.endpoint_body(self, model), f"make the endpoint of {model.name}", is_taken)
+            ask(
+                "create_endpoint",
+                requests.endpoint_body(self, model, self.storage.uri),
+                f"make the endpoint of {model.name}",
+                is_taken,
+            )
         else:
             models = served_after(found.models, found.state.model, model.name)
             self._change(found, models, withdrawn=None)
@@ -119,20 +124,34 @@ class SageMakerEndpoints(SageMakerEndpointSettings):
 
     def invoke(self, retailer: str, body: bytes, content_type: str = JSON) -> bytes:
         """The answer of the retailer's model; the first one after a pause takes some seconds more."""
-        answer = ask_model(endpoint_name(retailer), retailer, body, content_type)
+        answer = ask_model(self._name(retailer), retailer, body, content_type)
         if answer is not None:
             return answer
         state = self._existing(retailer).state
         raise TransientError(f"Endpoint {state.name} is {state.status.value} and does not answer yet. Ask again later.")
 
+    def _name(self, retailer: str) -> str:
+        return endpoint_name(retailer, installation=self.storage.uri.rstrip("/"))
+
     def _find(self, retailer: str) -> Found | None:
-        name = endpoint_name(retailer)
+        """The retailer's endpoint.
+
+        Raises:
+            UserError: one of its name is not this installation's.
+        """
+        name = self._name(retailer)
         what = f"describe the endpoint {name}"
         answer = ask("describe_endpoint", {"EndpointName": name}, what, is_unknown)
         if answer is None:
             return None
         tagged = ask("list_tags", {"ResourceArn": answer["EndpointArn"]}, what, is_unknown) or {}
         tags = {tag["Key"]: tag["Value"] for tag in tagged.get("Tags", ())}
+        if tags.get(requests.INSTALLATION_TAG) != requests.installation_of(self.storage.uri):
+            raise UserError(
+                f"The endpoint {name} of this account and region is not this installation's, by its tag "
+                f"{requests.INSTALLATION_TAG}: it was made by somebody else, or for another OPTIFLOW_STORAGE. It is left as "
+                "it is. Delete it there, then run this again."
+            )
         return found_endpoint(answer, tags, retailer)
 
     def _existing(self, retailer: str) -> Found:

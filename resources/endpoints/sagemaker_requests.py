@@ -6,6 +6,7 @@ Sources: the API reference of CreateModel, CreateEndpointConfig and CreateEndpoi
 Serverless Inference" in the developer guide; `sagemaker_xgboost_container.serving_mms` for the container's variables.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from resources.jobs.source import SERVING_ENTRY_POINT
 
 VARIANT = "AllTraffic"
 MODELS_TAG, WITHDRAWN_TAG, RETAILER_TAG = "optiflow/models", "optiflow/withdrawn", "optiflow/retailer"
+INSTALLATION_TAG = "optiflow/installation"
+"""A digest of the address of the storage whose endpoint it is: the address itself may not fit into a tag."""
 HEAP_SHARE = 4
 
 
@@ -69,12 +72,22 @@ def config_body(settings: SageMakerEndpointSettings, model: ServedModel) -> dict
     }
 
 
-def endpoint_body(settings: SageMakerEndpointSettings, model: ServedModel) -> dict[str, Any]:
+def installation_of(storage_uri: str) -> str:
+    """What the tag holds for the installation with this storage."""
+    return hashlib.sha256(storage_uri.rstrip("/").encode()).hexdigest()
+
+
+def endpoint_body(settings: SageMakerEndpointSettings, model: ServedModel, storage_uri: str) -> dict[str, Any]:
     """The body of CreateEndpoint."""
+    own = {
+        **_note([model.name], None),
+        RETAILER_TAG: model.retailer,
+        INSTALLATION_TAG: installation_of(storage_uri),
+    }
     return {
-        "EndpointName": endpoint_name(model.retailer),
+        "EndpointName": endpoint_name(model.retailer, installation=storage_uri.rstrip("/")),
         "EndpointConfigName": model.name,
-        "Tags": _tags(settings, model, {**_note([model.name], None), RETAILER_TAG: model.retailer}),
+        "Tags": _tags(settings, model, own),
     }
 
 

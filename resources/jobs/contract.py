@@ -20,6 +20,8 @@ DIGEST_LENGTH = 10
 MAX_ATTEMPTS = 50
 PARQUET = "application/x-parquet"
 CSV = "text/csv"
+BUILT_IN = "xgboost"
+"""The algorithm that SageMaker has itself; every other one is a learner of ours."""
 NOT_SUBMITTED = "NotSubmitted"
 """How the failure reason of a job begins that its place did not take, although several tries were made."""
 PASSING_REASONS = (
@@ -132,8 +134,8 @@ OnProgress = Callable[[JobState, str], None]
 class Jobs(Protocol):
     """A place that runs jobs."""
 
-    def environment(self) -> tuple[str, ...]:
-        """What decides a job's result beside its request, such as the version of its image; part of its name."""
+    def environment(self, algorithm: str) -> tuple[str, ...]:
+        """What decides a job's result beside its request: code, libraries or image, and where it writes; part of its name."""
         ...
 
     def scoring_format(self) -> str:
@@ -156,12 +158,26 @@ class Jobs(Protocol):
         """The job's state, or None if no job has this name."""
         ...
 
+    def find_own(self, name: str, kind: JobKind) -> JobState | None:
+        """As `describe`, for whoever is about to take the job for its own.
+
+        Raises:
+            UserError: a job of this name writes elsewhere, so it is another installation's.
+        """
+        ...
+
     def stop(self, name: str, kind: JobKind) -> None:
         """Ask a running job to end; returns at once."""
         ...
 
-    def list_active(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[JobState]:
-        """Every job of these kinds that is known to be at work; one that is missing here may still be stopping."""
+    def list_active(
+        self, kinds: Collection[JobKind] = tuple(JobKind), names: Collection[str] | None = None
+    ) -> list[JobState]:
+        """Every job of these kinds that is known to be at work; one that is missing here may still be stopping.
+
+        `names` are the jobs that are the caller's, and only they are given. Without it, all at this place are, whoever
+        started them.
+        """
         ...
 
     def wait(self, name: str, kind: JobKind, on_progress: OnProgress | None = None) -> JobState:
@@ -187,7 +203,7 @@ def job_name(pipeline: str, dataset: str, kind: JobKind, parts: Iterable[str], a
         pipeline: The pipeline's name; underscores become hyphens, for SageMaker's sake.
         dataset: The dataset id.
         kind: What the job does.
-        parts: What the job depends on: data version, options, code version.
+        parts: What the job depends on: data, parameters, code, image, place.
         attempt: 1, or one more for each earlier job of the same parts that failed or was stopped.
     """
     digest = hashlib.sha256("\0".join([dataset, *parts, str(attempt)]).encode()).hexdigest()[:DIGEST_LENGTH]
@@ -205,9 +221,10 @@ def next_attempt(jobs: Jobs, names: Iterable[str], kind: JobKind) -> tuple[str, 
 
     Raises:
         OptiflowError: every name is taken by a failed job.
+        UserError: a name is that of another installation's job.
     """
     for name in names:
-        state = jobs.describe(name, kind)
+        state = jobs.find_own(name, kind)
         if state is None or state.status not in (JobStatus.FAILED, JobStatus.STOPPED, JobStatus.STOPPING):
             return name, state
     raise OptiflowError(f"{MAX_ATTEMPTS} jobs of the same data and options have failed; mend the data or the options.")

@@ -26,10 +26,10 @@ import dagster as dg
 from optiflow.errors import JobFailedError, OptiflowError, TransientError, UserError
 from optiflow.learners import learner_named
 from resources.jobs import local_platform as platform
-from resources.jobs.contract import MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
+from resources.jobs.contract import BUILT_IN, MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
+from resources.jobs.job_code import code_digest, library_versions
 from resources.jobs.local_folder import is_alive, is_unfinished, read_job, read_state, try_lock, was_launched
 
-BUILT_IN = "xgboost"
 FIRST_POLL_SECONDS = 0.01
 LONGEST_POLL_SECONDS = 0.5
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSW|CREDENTIAL|CATALOG_URL|ALERT_URL", re.IGNORECASE)
@@ -45,9 +45,9 @@ class LocalJobs(dg.ConfigurableResource):
     root: str
     max_parallel: int = 2
 
-    def environment(self) -> tuple[str, ...]:
-        """Nothing: `constraints.txt` pins what a job runs on."""
-        return ()
+    def environment(self, algorithm: str) -> tuple[str, ...]:
+        """Our code and the libraries that it imports. Not the place: a job lies in its folder, wherever that is moved to."""
+        return (code_digest(algorithm), *library_versions(algorithm))
 
     def scoring_format(self) -> str:
         """Parquet: the container program reads it, and no number becomes text."""
@@ -89,18 +89,25 @@ class LocalJobs(dg.ConfigurableResource):
         state = read_job(self._folder(name))
         return state if state is not None and state.kind is kind else None
 
+    def find_own(self, name: str, kind: JobKind) -> JobState | None:
+        """As `describe`: the jobs below `root` are this installation's."""
+        return self.describe(name, kind)
+
     def stop(self, name: str, kind: JobKind) -> None:
         """Ask a running or waiting job to end; returns at once. A job in a final state stays as it is."""
         state = self.describe(name, kind)
         if state is not None and not state.status.is_final:
             (self._folder(name) / platform.STOP_FILE).touch()
 
-    def list_active(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[JobState]:
+    def list_active(
+        self, kinds: Collection[JobKind] = tuple(JobKind), names: Collection[str] | None = None
+    ) -> list[JobState]:
         """Every job of these kinds that is not in a final state; finished jobs cost one look at a file name each."""
         with contextlib.suppress(FileNotFoundError):
             folders = sorted(entry.path for entry in os.scandir(self.root) if is_unfinished(entry))
             states = (read_job(Path(folder)) for folder in folders)
-            return [s for s in states if s is not None and s.kind in kinds and not s.status.is_final]
+            active = [s for s in states if s is not None and s.kind in kinds and not s.status.is_final]
+            return [state for state in active if names is None or state.name in names]
         return []
 
     def wait(self, name: str, kind: JobKind, on_progress: OnProgress | None = None) -> JobState:

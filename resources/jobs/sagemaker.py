@@ -11,15 +11,17 @@ import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
-from optiflow.errors import JobFailedError, TransientError
+from optiflow.errors import JobFailedError, TransientError, UserError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors, code_of
-from resources.jobs.contract import CSV, JobKind, JobRequest, JobState, JobStatus, OnProgress
+from resources.jobs.contract import BUILT_IN, CSV, JobKind, JobRequest, JobState, JobStatus, OnProgress
+from resources.jobs.job_code import code_digest
 from resources.jobs.sagemaker_logs import LastLine, log_tail
 from resources.jobs.sagemaker_output import local_output
 from resources.jobs.sagemaker_settings import SageMakerSettings
-from resources.jobs.sagemaker_states import job_state, listed_state
+from resources.jobs.sagemaker_states import job_state, listed_state, output_place
 from resources.jobs.sagemaker_submission import create_job
 from resources.jobs.sagemaker_words import WORDS
 
@@ -52,10 +54,15 @@ class SageMakerJobs(SageMakerSettings):
     for what may pass (throttling, network, a quota that is used up), after botocore has tried several times.
     """
 
-    def environment(self) -> tuple[str, ...]:
-        """The image, and the number of machines if they share a training job: other ones make another model."""
-        image = self.image_uri or f"xgboost {self.xgboost_version}"
-        return (image,) if self.instance_count == 1 else (image, f"{self.instance_count} machines")
+    def environment(self, algorithm: str) -> tuple[str, ...]:
+        """The image, our code where it runs in it, the machines that share a training job, and the address of the output.
+
+        Names are shared by all of an account and region: without the address, two installations would have one job.
+        """
+        parts = [self.image_uri or f"xgboost {self.xgboost_version}", self.output_uri.rstrip("/")]
+        if algorithm != BUILT_IN:
+            return (*parts, code_digest(algorithm))  # on one machine, whatever the settings say
+        return (*parts, *([f"{self.instance_count} machines"] if self.instance_count > 1 else []))
 
     def scoring_format(self) -> str:
         """CSV without a header: the only text that Batch Transform can cut into batches for the built-in XGBoost."""
@@ -74,23 +81,47 @@ class SageMakerJobs(SageMakerSettings):
 
         Never starts two jobs for one name: not with several submitters at once, not when an answer is lost, not after a
         crash at any point.
+
+        Raises:
+            UserError: the name is that of another installation's job.
         """
-        state = self.describe(request.name, request.kind)
-        return state if state is not None else create_job(self, request, self.describe)
+        state = self.find_own(request.name, request.kind)
+        return state if state is not None else create_job(self, request, self.find_own)
 
     def describe(self, name: str, kind: JobKind) -> JobState | None:
         """The job's state, or None if no job of this kind has this name. One request."""
+        answer = self._asked(name, kind)
+        return None if answer is None else job_state(answer, kind)
+
+    def find_own(self, name: str, kind: JobKind) -> JobState | None:
+        """As `describe`, and sure that the job writes below `output_uri`. One request.
+
+        Raises:
+            UserError: it writes elsewhere: it is another installation's, in the same account and region.
+        """
+        answer = self._asked(name, kind)
+        if answer is None:
+            return None
+        where, ours = output_place(answer, kind), self.output_uri.rstrip("/")
+        if where != ours and not where.startswith(f"{ours}/"):
+            raise UserError(
+                f"The {kind} job {name} of this account and region writes to {where}, not below {ours} (OPTIFLOW_STORAGE): "
+                "it is another installation's, and its result is not taken for ours. Mend OPTIFLOW_STORAGE if it should "
+                "be, or change an option of the dataset, which makes a job of another name."
+            )
+        return job_state(answer, kind)
+
+    def _asked(self, name: str, kind: JobKind) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError
 
         words = WORDS[kind]
         with aws_errors(f"describe the {kind} job {name}"):
             try:
-                answer = getattr(client("sagemaker"), words.operation("describe"))(**{words.name: name})
+                return getattr(client("sagemaker"), words.operation("describe"))(**{words.name: name})
             except ClientError as error:
                 if _means(error, UNKNOWN):
                     return None
                 raise
-        return job_state(answer, kind)
 
     def stop(self, name: str, kind: JobKind) -> None:
         """Ask a running job to end; returns at once. A job that has ended, or that nobody knows, stays as it is."""
@@ -104,13 +135,18 @@ class SageMakerJobs(SageMakerSettings):
                 if not _means(error, UNKNOWN) and not _means(error, ENDED):
                     raise
 
-    def list_active(self, kinds: Collection[JobKind] = tuple(JobKind)) -> list[JobState]:
-        """Every job of these kinds that is at work in this account and region, the oldest first, whoever started it.
+    def list_active(
+        self, kinds: Collection[JobKind] = tuple(JobKind), names: Collection[str] | None = None
+    ) -> list[JobState]:
+        """The jobs of these kinds that are at work in this account and region, the oldest first.
+
+        Only those in `names`; without it all, whoever started them: a listing does not tell where a job writes.
 
         One request for each hundred jobs of a kind. A listed state knows no start time: a transform or processing job
         that still waits for its machines is InProgress here and Pending in `describe`.
         """
-        return [state for kind in dict.fromkeys(kinds) for state in _list_active(kind)]
+        active = (state for kind in dict.fromkeys(kinds) for state in _list_active(kind))
+        return [state for state in active if names is None or state.name in names]
 
     def wait(self, name: str, kind: JobKind, on_progress: OnProgress | None = None) -> JobState:
         """Block until the job is in a final state.

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from optiflow.errors import UserError
-from resources.jobs.contract import CSV, DIGEST_LENGTH, MAX_NAME_LENGTH, Channel, JobRequest
+from resources.jobs.contract import BUILT_IN, CSV, DIGEST_LENGTH, MAX_NAME_LENGTH, Channel, JobRequest
 from resources.jobs.sagemaker_request_parts import (
     TRANSFORM_CHANNEL,
     distribution_of,
@@ -26,7 +26,6 @@ from resources.jobs.sagemaker_request_parts import (
 from resources.jobs.sagemaker_settings import SageMakerSettings
 from resources.jobs.source import script_mode
 
-BUILT_IN = "xgboost"
 MAX_PAYLOAD_MB = 6
 LOG_LEVEL_INFO = 20
 

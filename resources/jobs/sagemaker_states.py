@@ -61,6 +61,13 @@ def created_state(name: str, kind: JobKind, arn: str, now: datetime) -> JobState
     return JobState(name, kind, JobStatus.PENDING, now, log_uri=log_url(arn, kind), console_url=console_url(arn, kind))
 
 
+def output_place(answer: Mapping[str, Any], kind: JobKind) -> str:
+    """The address below which a job writes, whatever its state; of training jobs that is the folder of them all."""
+    if kind is JobKind.TRAINING:
+        return answer["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+    return _output(answer, kind)
+
+
 def _status(answer: Mapping[str, Any], kind: JobKind) -> JobStatus:
     said = answer[WORDS[kind].status]
     if said == DELETING:

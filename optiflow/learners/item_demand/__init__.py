@@ -49,6 +49,21 @@ REQUIREMENTS: tuple[str, ...] = ("lightgbm>=4.5,<5",)
 
 LEAST_DAYS = 28
 
+GAPS_MEAN_ZERO = 0.05
+"""With more days missing than this share, and no zero anywhere, a file holds only the days that had a sale."""
+
+
+def gaps_mean_zero(gaps: str, missing: int, days: int, zeros: int) -> bool:
+    """Whether days without a row count as days without sales.
+
+    Args:
+        gaps: The hyperparameter: `zero`, `unknown` or `auto`.
+        missing: Days of series without a row, from each series' first row on.
+        days: Those days with and without a row.
+        zeros: Rows with zero sales.
+    """
+    return gaps == "zero" or (gaps == "auto" and zeros == 0 and missing > GAPS_MEAN_ZERO * days)
+
 
 def check_history(days: int, sold: bool) -> None:
     """Check that there is something to learn from.

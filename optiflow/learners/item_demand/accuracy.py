@@ -1,4 +1,4 @@
-"""How far forecasts of a window were off, and the seasonal naive one that every model is set beside.
+"""How far forecasts of a window were off, and the naive ones that every model is set beside.
 
 What belongs here: figures on series x days. What does not: choosing by them.
 """
@@ -7,12 +7,13 @@ import numpy as np
 
 from optiflow.learners.item_demand.grid import Array, Grid
 
-YEAR = 364
+YEAR, RECENT_DAYS = 364, 28
 
 
 def accuracy(sold: Array, predicted: Array, seen: Array) -> dict[str, float]:
     """`wape` (Σ|e| / Σ sold), `smape` (mean of 200 |e| / (sold + predicted), 0 where both are 0), `mape` (mean of |e| / sold over days with
-    a sale, a share of 1), `rmse` and `bias` (mean of e) in units; e = predicted - sold, over the days that are known.
+    a sale, a share of 1), `rmse` and `bias` (mean of e) in units, `total` (Σ predicted / Σ sold - 1, a share of 1);
+    e = predicted - sold, over the days that are known.
     """
     at = seen > 0
     truth, guess = sold[at], predicted[at]
@@ -23,7 +24,14 @@ def accuracy(sold: Array, predicted: Array, seen: Array) -> dict[str, float]:
         "mape": float(np.mean(off[some] / truth[some])) if some.any() else 0.0,
         "rmse": float(np.sqrt(np.mean((guess - truth) ** 2))),
         "bias": float(np.mean(guess - truth)),
+        "total": float(guess.sum() / max(truth.sum(), 1e-9) - 1),
     }
+
+
+def recent_mean(grid: Grid, steps: int) -> Array:
+    """The mean of the last 28 days, every day alike, 0 for series without one that is known: series x steps."""
+    known, sold = (values[:, -RECENT_DAYS:].sum(axis=1) for values in (grid.seen, grid.sales))
+    return np.repeat((sold / np.maximum(known, 1))[:, None], steps, axis=1)
 
 
 def seasonal_naive(grid: Grid, steps: int) -> Array:

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optiflow.errors import UserError
+from optiflow.learners.item_demand import gaps_mean_zero
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-GAPS_MEAN_ZERO = 0.05
-"""With more days missing than this share, and no zero anywhere, a file holds only the days that had a sale."""
 
 Array = np.ndarray
 
@@ -97,7 +95,7 @@ def read_grid(rows: "pa.Table", gaps: str) -> tuple[Grid, Array]:
 
     Args:
         rows: `date`, `store`, `item`, `sales`.
-        gaps: `zero`, `unknown`, or `auto`, which decides by `GAPS_MEAN_ZERO`.
+        gaps: `zero`, `unknown`, or `auto`, which decides by `gaps_mean_zero`.
 
     Raises:
         UserError: no row has sales.
@@ -118,9 +116,7 @@ def read_grid(rows: "pa.Table", gaps: str) -> tuple[Grid, Array]:
     seen = (np.bincount(cell, minlength=size) > 0).reshape(shape)
     begun = np.maximum.accumulate(seen, axis=1)
     missing = int(begun.sum() - seen.sum())
-    zero = gaps == "zero" or (
-        gaps == "auto" and missing > GAPS_MEAN_ZERO * begun.sum() and not bool((seen & (sold == 0)).any())
-    )
+    zero = gaps_mean_zero(gaps, missing, int(begun.sum()), int((seen & (sold == 0)).sum()))
     grid = Grid(
         sales=sold,
         seen=(begun if zero else seen).astype(float),

@@ -1,4 +1,4 @@
-"""Intervals and medians around a rate, by split conformal prediction on the validation window.
+"""Intervals around a rate, by split conformal prediction on the validation window.
 
 What belongs here: scores, their quantiles, bands. What does not: where the rate comes from.
 """
@@ -10,8 +10,8 @@ import numpy as np
 from optiflow.learners.item_demand.grid import Array
 from optiflow.learners.item_demand.kinds import ERRATIC, SMOOTH
 
-LEVELS = {"lo_95": 0.025, "lo_80": 0.10, "median": 0.50, "hi_80": 0.90, "hi_95": 0.975}
-NORMAL = {"lo_95": -1.960, "lo_80": -1.282, "median": 0.0, "hi_80": 1.282, "hi_95": 1.960}
+LEVELS = {"lo_95": 0.025, "lo_80": 0.10, "hi_80": 0.90, "hi_95": 0.975}
+NORMAL = {"lo_95": -1.960, "lo_80": -1.282, "hi_80": 1.282, "hi_95": 1.960}
 """The standard normal's quantiles, for histories without enough validation days."""
 
 LEAST_SCORES = 200
@@ -50,15 +50,15 @@ def calibrate(sold: Array, rate: Array, seen: Array, dispersion: Array, kind: Ar
 def bands(rate: Array, dispersion: Array, kind: Array, quantiles: Mapping[str, Quantiles]) -> dict[str, Array]:
     """`predicted` and the bounds `lo_95`, `lo_80`, `hi_80`, `hi_95`: units a day, none below 0, in order.
 
-    `predicted` is the median for regular sellers, which has the least absolute error, and the rate itself for rare
-    ones, whose median is 0 on most days and no help to who orders stock.
+    `predicted` is the rate itself, the mean: sums of means are the expected sum, while those of medians fall short of it, by
+    all of it for what sells on fewer than half of the days.
     """
     spread, regular = scale(rate, dispersion), is_regular(kind)[:, None]
     made = {}
     for name in LEVELS:
         shift = np.where(regular, quantiles[REGULAR][name], quantiles[RARE][name])
         made[name] = np.maximum(rate + shift * spread, 0.0)
-    made["predicted"] = np.where(regular, made.pop("median"), rate)
+    made["predicted"] = rate
     for low, high in (("lo_80", "hi_80"), ("lo_95", "hi_95")):
         made[low] = np.minimum(made[low], made["predicted"])
         made[high] = np.maximum(made[high], made["predicted"])

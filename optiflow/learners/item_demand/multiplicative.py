@@ -11,12 +11,16 @@ import numpy as np
 
 from optiflow.learners.item_demand.grid import Array, Grid
 
-STEPS, RECENT = "yearly steps", "recent level"
-"""Growth from calendar year to calendar year; or the level of the last 13 weeks, and series' levels of the last year."""
+STEPS, RECENT, LATEST = "yearly steps", "recent level", "latest level"
+"""Growth from calendar year to calendar year; or the level of the last 13 or 4 weeks."""
+
+YEAR = 364
+TWO_YEARS = 2 * YEAR
+BLOCK_DAYS = {RECENT: 91, LATEST: 28}
+LEVEL_DAYS = {RECENT: YEAR, LATEST: 56}
+"""The last days that series' own levels are taken from; `STEPS` takes all."""
 
 ROUNDS, CONVERGED = 25, 1e-5
-YEAR, BLOCK = 364, 91
-TWO_YEARS = 2 * YEAR
 DAMPING = 0.5
 """Share of the mean yearly growth (in logs) that is carried into a year not yet seen."""
 
@@ -40,7 +44,7 @@ class Multiplicative:
     weekday: Array
     month: Array
     growth: Array
-    yearly: bool
+    block_days: int | None
     end: int
     first_year: int
     item_weekday: Array
@@ -56,24 +60,25 @@ class Multiplicative:
         return self.level[:, None] * common * own[:, dates.weekday] * self.item_month[grid.item][:, dates.month]
 
     def _block(self, year: Array, day: Array) -> Array:
-        if self.yearly:
+        if self.block_days is None:
             return np.clip(year - self.first_year, 0, len(self.growth) - 1)
-        return np.clip((self.end - 1 - day) // BLOCK, 0, len(self.growth) - 1)
+        return np.clip((self.end - 1 - day) // self.block_days, 0, len(self.growth) - 1)
 
 
 def fit_multiplicative(grid: Grid, growth: str) -> Multiplicative:
     """Fit the model on all of a grid.
 
-    Months are told apart from a year of history on (for `RECENT` from two years on, since level and season cannot be
-    told apart before), items' own months from two years on.
+    Months are told apart from a year of history on (for `RECENT` and `LATEST` from two years on, since level and season
+    cannot be told apart before), items' own months from two years on.
 
     Args:
         grid: What is known at the origin.
-        growth: `STEPS` or `RECENT`.
+        growth: `STEPS`, `RECENT` or `LATEST`.
     """
     dates = grid.calendar(0, grid.days)
-    yearly = growth == STEPS
-    block = dates.year - dates.year[0] if yearly else (grid.days - 1 - np.arange(grid.days)) // BLOCK
+    length = BLOCK_DAYS.get(growth)
+    yearly = length is None
+    block = dates.year - dates.year[0] if yearly else (grid.days - 1 - np.arange(grid.days)) // length
     factors = [np.ones(7), np.ones(12), np.ones(block.max() + 1)]
     index = [dates.weekday, dates.month, block]
     with_months = grid.days >= (YEAR if yearly else TWO_YEARS)
@@ -101,12 +106,10 @@ def fit_multiplicative(grid: Grid, growth: str) -> Multiplicative:
         if np.abs(np.concatenate(factors) / before - 1).max() < CONVERGED:
             break
     growths = _with_coming_years(factors[2]) if yearly else factors[2]
-    return _own_patterns(grid, factors, growths, common_level=level, yearly=yearly, first_year=int(dates.year[0]))
+    return _own_patterns(grid, factors, growths, growth, level)
 
 
-def _own_patterns(
-    grid: Grid, factors: list[Array], growth: Array, *, common_level: Array, yearly: bool, first_year: int
-) -> Multiplicative:
+def _own_patterns(grid: Grid, factors: list[Array], growths: Array, growth: str, common_level: Array) -> Multiplicative:
     """The model with what items and stores do differently, and levels of series pulled to their store's and item's."""
     stores, items = len(grid.stores), len(grid.items)
     dates = grid.calendar(0, grid.days)
@@ -115,7 +118,16 @@ def _own_patterns(
 
     def model() -> Multiplicative:
         return Multiplicative(
-            level, spread, factors[0], factors[1], growth, yearly, grid.days, first_year, own[0], own[1], own[2]
+            level,
+            spread,
+            *factors[:2],
+            growth=growths,
+            block_days=BLOCK_DAYS.get(growth),
+            end=grid.days,
+            first_year=int(dates.year[0]),
+            item_weekday=own[0],
+            store_weekday=own[1],
+            item_month=own[2],
         )
 
     expected = model().rate(grid, 0, grid.days) * grid.seen
@@ -127,7 +139,7 @@ def _own_patterns(
         n, e = (_sums(values, group, size, at, width) for values in (grid.sales, expected))
         own[place] = pulled(n, e, np.ones_like(n), overall)
         expected = expected * own[place][group][:, at]
-    start = 0 if yearly else max(grid.days - YEAR, 0)
+    start = max(grid.days - LEVEL_DAYS.get(growth, grid.days), 0)
     exposure = (expected / np.where(level > 0, level, 1)[:, None])[:, start:]
     exposure = np.where(level[:, None] > 0, exposure, grid.seen[:, start:]).sum(axis=1)
     sold = grid.sales[:, start:].sum(axis=1)

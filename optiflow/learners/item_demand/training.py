@@ -11,33 +11,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optiflow.learners.item_demand import check_history
-from optiflow.learners.item_demand.accuracy import accuracy, seasonal_naive
+from optiflow.learners.item_demand.accuracy import accuracy, recent_mean, seasonal_naive
 from optiflow.learners.item_demand.boosting import corrected, learn
 from optiflow.learners.item_demand.features import FEATURES, features
 from optiflow.learners.item_demand.grid import Array, Grid, read_grid
-from optiflow.learners.item_demand.intervals import bands, calibrate
+from optiflow.learners.item_demand.intervals import calibrate
 from optiflow.learners.item_demand.kinds import CLOSED, DISCONTINUED, KINDS, MEANINGS, NEW, SHORT, kinds
-from optiflow.learners.item_demand.multiplicative import RECENT, STEPS, Multiplicative, fit_multiplicative
+from optiflow.learners.item_demand.multiplicative import LATEST, RECENT, STEPS, Multiplicative, fit_multiplicative
+from optiflow.learners.item_demand.past_totals import past_totals
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from lightgbm import Booster
 
 MODEL_FILE, TREES_FILE = "item-demand.json", "lightgbm.txt"
-NAIVE, LIGHTGBM = "seasonal naive", "LightGBM"
+NAIVE, FLAT, LIGHTGBM = "seasonal naive", "mean of the last 28 days", "LightGBM"
+GROWTHS = (STEPS, RECENT, LATEST)
 YEAR = 364
 
 
 def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Fit and write a model.
 
-    The multiplicative model's kind of growth is chosen on two windows of `horizon` days: the last one, and the same
+    What has the least squared error is chosen, since the mean has: the absolute error and the shares of it are least for
+    the median, which is 0 for what sells on fewer than half of the days. The multiplicative model's kind of growth is chosen on two windows of `horizon` days: the last one, and the same
     season a year before. LightGBM then competes on the last window alone. It has learned from days before that window,
     and was stopped early on days before it too. The window also calibrates the intervals.
 
     Returns:
         `metrics` (the champion's, `validation:wape`, …), `candidates` (name, figures, whether it is the champion),
-        `chosen`, `kinds` (kind, series, meaning), `counts`, `window` (first and last day), `features`, `notes`.
+        `chosen`, `kinds` (kind, series, meaning), `counts`, `window` (first and last day), `features`, `notes`,
+        `totals` (see `past_totals`).
 
     Raises:
         UserError: under 28 days of history, or nothing sold.
@@ -51,21 +55,22 @@ def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Cal
     say(f"{grid.series} series of {len(grid.stores)} stores and {len(grid.items)} items, {grid.days} days")
 
     growth = _choose_growth(grid, window)
-    models = {f"multiplicative, {name}": fit_multiplicative(known, name) for name in (STEPS, RECENT)}
-    base = models[f"multiplicative, {growth}"]
-    rates = {name: model.rate(known, origin, grid.days) for name, model in models.items()}
+    models = {name: fit_multiplicative(known, name) for name in GROWTHS}
+    base = models[growth]
+    rates = {f"multiplicative, {name}": model.rate(known, origin, grid.days) for name, model in models.items()}
     trees = learn(known, growth, horizon, parameters)
     if trees:
         rates[LIGHTGBM] = corrected(trees[0], *features(known, base, window))
         say(f"LightGBM stopped after {trees[1]} trees")
     kind = kinds(known, int(parameters["closed_after"]), int(parameters["min_history"]))
-    judged = {name: _judge(grid, origin, rate, base, kind) for name, rate in rates.items()}
-    judged[NAIVE] = accuracy(grid.sales[:, origin:], seasonal_naive(known, window), grid.seen[:, origin:])
+    naive = {FLAT: recent_mean(known, window), NAIVE: seasonal_naive(known, window)}
+    made = {**{name: give_up(rate, kind) for name, rate in rates.items()}, **naive}
+    judged = {name: accuracy(grid.sales[:, origin:], rate, grid.seen[:, origin:]) for name, rate in made.items()}
     for name, figures in judged.items():
-        say(f"{name}: validation wape {figures['wape']:.4f} smape {figures['smape']:.3f}")
+        say(f"{name}: validation rmse {figures['rmse']:.4f} total {figures['total']:+.4f} wape {figures['wape']:.4f}")
 
     rivals = [f"multiplicative, {growth}", *([LIGHTGBM] if trees else [])]
-    champion = min(rivals, key=lambda name: judged[name]["wape"])
+    champion = min(rivals, key=lambda name: judged[name]["rmse"])
     say(f"Champion: {champion}")
     quantiles = _calibrated(grid, origin, rates[champion], base, kind)
     model = {
@@ -83,7 +88,8 @@ def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Cal
         final = learn(grid, growth, horizon, parameters, rounds=trees[1])
         _write_trees(final[0] if final else trees[0], trees[1], folder)
     (folder / MODEL_FILE).write_text(json.dumps(model, indent=1))
-    return _summary(grid, parameters, judged, champion, (origin, trees))
+    totals = past_totals(grid, growth, horizon)
+    return {**_summary(grid, parameters, judged, champion, (origin, trees)), "totals": totals}
 
 
 def give_up(rate: Array, kind: Array) -> Array:
@@ -92,31 +98,16 @@ def give_up(rate: Array, kind: Array) -> Array:
 
 
 def _choose_growth(grid: Grid, window: int) -> str:
-    """The kind of growth with the lower absolute error over the last window and that of a year before, if long known."""
-    if grid.days - window < YEAR:
-        return RECENT
+    """The kind of growth with the least squared error over the last window and that of a year before, if long known."""
     starts = [grid.days - window, *([grid.days - YEAR] if grid.days >= 2 * YEAR else [])]
-    error = dict.fromkeys((STEPS, RECENT), 0.0)
+    # The level of four weeks cannot be told from the season of those weeks, which is known only after a year.
+    error = dict.fromkeys((STEPS, RECENT) if grid.days - window >= YEAR else (RECENT, LATEST), 0.0)
     for start in starts:
         known, span = grid.until(start), slice(start, start + window)
         for growth in error:
             rate = fit_multiplicative(known, growth).rate(known, start, start + window)
-            error[growth] += float((np.abs(grid.sales[:, span] - rate) * grid.seen[:, span]).sum())
+            error[growth] += float(((grid.sales[:, span] - rate) ** 2 * grid.seen[:, span]).sum())
     return min(error, key=lambda growth: error[growth])
-
-
-def _judge(grid: Grid, origin: int, rate: Array, base: Multiplicative, kind: Array) -> dict[str, float]:
-    """Figures of what would have been forecast, its median shift calibrated on the window's other half of the series."""
-    sold, seen = grid.sales[:, origin:], grid.seen[:, origin:]
-    rate = give_up(rate, kind)
-    predicted = np.empty_like(rate)
-    half = np.arange(grid.series) % 2 == 0
-    for mine, others in ((half, ~half), (~half, half)):
-        if not others.any():
-            others = mine
-        quantiles = calibrate(sold[others], rate[others], seen[others], base.dispersion[others], kind[others])
-        predicted[mine] = bands(rate[mine], base.dispersion[mine], kind[mine], quantiles)["predicted"]
-    return accuracy(sold, predicted, seen)
 
 
 def _calibrated(grid: Grid, origin: int, rate: Array, base: Multiplicative, kind: Array) -> dict[str, Any]:
@@ -155,7 +146,7 @@ def _summary(
         "metrics": {f"validation:{name}": value for name, value in judged[champion].items()},
         "candidates": [
             {"name": name, **figures, "champion": name == champion}
-            for name, figures in sorted(judged.items(), key=lambda entry: entry[1]["wape"])
+            for name, figures in sorted(judged.items(), key=lambda entry: entry[1]["rmse"])
         ],
         "chosen": champion,
         "kinds": [

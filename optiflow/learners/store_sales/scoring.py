@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from optiflow.errors import UserError
 from optiflow.learners.store_sales import fallback
+from optiflow.learners.store_sales.all_stores import ahead
 from optiflow.learners.store_sales.candidates import Fitted, mean, run
-from optiflow.learners.store_sales.history import prepare, seasonal
+from optiflow.learners.store_sales.history import History
 from optiflow.learners.store_sales.model import Model, load
 from optiflow.learners.store_sales.panel import Panel, read_panel, week_of
 from optiflow.learners.store_sales.per_store import processes
@@ -40,8 +41,8 @@ def forecast(folder: Path, rows: pa.Table) -> pa.Table:
     _check_steps(stores, days, steps)
 
     horizon = max(int(week.max(initial=0)) - panel.weeks + 1, 1)
-    ahead, with_season = _ahead(panel, model, horizon)
-    matrix = np.concatenate([panel.logs, ahead])
+    coming, with_season = _ahead(panel, model, horizon)
+    matrix = np.concatenate([panel.logs, coming])
     usual = np.nanmedian(matrix, axis=1)
     logs = np.where(stranger, usual[week], matrix[week, column])
     seasonal_row = with_season[column] & ~stranger
@@ -71,16 +72,14 @@ def forecast(folder: Path, rows: pa.Table) -> pa.Table:
 
 def _ahead(panel: Panel, model: Model, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """The weeks after the panel (steps x stores, logarithms), and which stores were forecast by their own season."""
-    chosen = seasonal(panel) if model.growth else np.zeros(len(panel.stores), bool)
-    ahead = np.empty((horizon, len(panel.stores)))
-    if model.growth and chosen.any():
-        history = prepare(panel.columns(chosen), horizon, model.date_is)
-        made = run(model.members, history, Fitted(model.growth, model.trees), processes(0))
-        ahead[:, chosen] = mean(made, model.members)
-    if not chosen.all():
-        short = panel.columns(~chosen)
-        ahead[:, ~chosen] = fallback.recent_level(short, horizon, panel.logs[:, chosen], ahead[:, chosen])
-    return ahead, chosen
+    if model.growth is None:
+        return ahead(panel, horizon, model.date_is, None)
+    fitted = Fitted(model.growth, model.trees)
+
+    def by_season(history: History) -> np.ndarray:
+        return mean(run(model.members, history, fitted, processes(0)), model.members)
+
+    return ahead(panel, horizon, model.date_is, by_season)
 
 
 def _check_steps(stores: list[str], days: list, steps: np.ndarray) -> None:

@@ -12,12 +12,14 @@ import pyarrow as pa
 
 from optiflow.learners.hyperparameters import Value
 from optiflow.learners.store_sales import check_weeks, fallback
+from optiflow.learners.store_sales.all_stores import ahead
 from optiflow.learners.store_sales.candidates import MEAN, SINGLE, TREES, Fitted
 from optiflow.learners.store_sales.history import prepare, seasonal
 from optiflow.learners.store_sales.intervals import learn_bands
 from optiflow.learners.store_sales.model import Model
 from optiflow.learners.store_sales.names import FEWEST_WEEKS, in_words
 from optiflow.learners.store_sales.panel import Panel, read_panel
+from optiflow.learners.store_sales.past_totals import past_totals, told, total_off
 from optiflow.learners.store_sales.per_store import processes
 from optiflow.learners.store_sales.seasonal_growth import choose_growth
 from optiflow.learners.store_sales.trees import LAGS, MEANS, Trees, tune
@@ -32,6 +34,7 @@ from optiflow.learners.store_sales.validation import (
     mape_at,
     past_errors,
     past_origins,
+    past_skills,
     useful,
 )
 
@@ -43,8 +46,9 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
 
     Returns:
         `metrics` (validation MAPE of the champion and of the seasonal naive), `chosen`, `members` (of a mean),
-        `candidates` (name, MAPE, MAPE at each origin; best first), `origins` (dates), counts of stores, weeks and
-        filled weeks, `short_stores` (names, forecast by `fallback`), `growth`, `trees`, `features` and `notes`.
+        `candidates` (name, MAPE, MAPE at each origin; best first), `origins` (dates), `past_skills` at them, `totals` (see
+        `past_totals`), counts of stores, weeks and filled weeks, `short_stores` (names, forecast by `fallback`), `growth`,
+        `trees`, `features` and `notes`.
 
     Raises:
         UserError: a store-week comes twice, or no store has five weeks.
@@ -78,6 +82,7 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
     simple = learn_bands(_fallback_errors(panel, pasts, forecasts[champion]), panel.stores)
     Model(champion, tuple(members), growth, trees, date_is, bands, simple).save(folder)
     short = [store for store in panel.stores if store not in with_season.stores]
+    champions = {past.origin: values for past, values in zip(pasts, forecasts[champion], strict=True)}
     return {
         **_counts(panel, short, fallback.method(len(with_season.stores))),
         "metrics": {"mape": scores[champion], "mape_seasonal_naive": scores["seasonal_naive"]},
@@ -88,6 +93,8 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
             for name in sorted(scores, key=scores.__getitem__)
         ],
         "origins": [panel.day(past.origin - 1).isoformat() for past in pasts],
+        "past_skills": past_skills(pasts, forecasts, champion),
+        "totals": past_totals(panel, horizon, date_is, growth, champions),
         "horizon": horizon,
         "growth": growth.to_json(),
         "trees": shape.to_json(),
@@ -98,10 +105,11 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
 def _fit_fallback(panel: Panel, horizon: int, date_is: str, folder: Path, say: Say) -> dict[str, Any]:
     """No store has a season and weeks to judge it by: all are forecast by their recent level."""
     steps = min(horizon, panel.weeks - FEWEST_WEEKS + 1)
-    errors = []
+    errors, totals = [], []
     for origin in range(FEWEST_WEEKS - 1, panel.weeks - steps + 1):
         before = panel.until(origin)
-        made = fallback.recent_level(before, steps, np.empty((origin, 0)), np.empty((steps, 0)))
+        made, _ = ahead(before, steps, date_is, None)
+        totals.append(told(panel, origin, total_off(panel, origin, made)))
         columns = [panel.stores.index(store) for store in before.stores]
         after = slice(origin, origin + steps)
         error = np.full((steps, len(panel.stores)), np.nan)
@@ -119,6 +127,7 @@ def _fit_fallback(panel: Panel, horizon: int, date_is: str, folder: Path, say: S
         "members": [],
         "candidates": [{"name": fallback.LEVEL, "mape": score, "by_origin": []}],
         "origins": [],
+        "totals": totals,
         "horizon": horizon,
         "features": [],
     }

@@ -96,6 +96,20 @@ def mape_at(past: Past, forecast: np.ndarray) -> float:
     return float(np.nanmean(np.abs(np.expm1(forecast - past.actual))))
 
 
+def past_skills(pasts: Sequence[Past], forecasts: Mapping[str, Sequence[np.ndarray]], champion: str) -> list[float]:
+    """At each origin, the share of the squared error of last year's same week that the champion takes away."""
+    return [
+        1 - squared_error(past, made) / squared_error(past, naive)
+        for past, made, naive in zip(pasts, forecasts[champion], forecasts[NAIVE], strict=True)
+        if squared_error(past, naive) > 0
+    ]
+
+
+def squared_error(past: Past, forecast: np.ndarray) -> float:
+    """Mean squared error of sales, not of their logarithms, at one origin."""
+    return float(np.nanmean((np.exp(forecast) - np.exp(past.actual)) ** 2))
+
+
 def past_errors(pasts: Sequence[Past], forecasts: Sequence[np.ndarray], stores: Sequence[str]) -> np.ndarray:
     """Origins x steps x stores: actual minus forecast, in logarithms; NaN where there is neither."""
     errors = np.full((len(pasts), len(forecasts[0]), len(stores)), np.nan)

@@ -54,9 +54,19 @@ def chance_figures(quick: "np.ndarray", chance: "np.ndarray", threshold: float) 
         "recall": recall,
         "f1": 2 * precision * recall / (precision + recall) if hits else 0.0,
         "log_loss": log_loss(quick, chance),
-        "brier": float(np.mean((chance - quick) ** 2)),
+        "brier": brier(quick, chance),
         "share_quick": float(np.mean(quick)),
     }
+
+
+def brier(quick: "np.ndarray", chance: "np.ndarray") -> float:
+    """The mean squared distance of chances from what happened (0 or 1): 0 is perfect, 0.25 is a toss of a coin.
+
+    Source: Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78 (1950).
+    """
+    import numpy as np
+
+    return float(np.mean((chance - quick) ** 2))
 
 
 def calibration_bins(quick: "np.ndarray", chance: "np.ndarray", bins: int = 5) -> list[dict[str, float]]:

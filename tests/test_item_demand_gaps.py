@@ -1,0 +1,202 @@
+"""What a day without a row means to `item_demand`: the same in training, hold-out, baselines and report."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from finished_runs import finished_run
+
+from benchmarks.verdicts.item_demand import report_on, shuffled
+from optiflow.learners import item_demand as learner
+from optiflow.learners.item_demand.grid import read_grid
+from optiflow.options import DatasetOptions
+from optiflow.pipelines.item_demand import ITEM_DEMAND, SERIES
+from optiflow.report.model import Outcome
+from optiflow.samples.item_demand import item_demand
+from optiflow.series.gaps import count_gaps, with_zeros
+from optiflow.series.naive import flat_mean
+from optiflow.table_checks import filled_faults, split_faults
+
+FIRST = date(2022, 1, 3)
+RARE = 0.3
+"""Units a day of every item of the till's export: no row on three of four days."""
+
+
+def options(**hyperparameters: str) -> DatasetOptions:
+    return DatasetOptions.model_validate({"horizon": 28, "hyperparameters": hyperparameters})
+
+
+def long(sales: np.ndarray) -> pl.DataFrame:
+    """One row a series and day, the series being the items I0, I1, … of one store."""
+    series, days = sales.shape
+    return pl.DataFrame(
+        {
+            "date": [FIRST + timedelta(n) for n in range(days)] * series,
+            "store": ["S"] * series * days,
+            "item": [f"I{n}" for n in range(series) for _ in range(days)],
+            "sales": sales.ravel(),
+        }
+    )
+
+
+def numbered(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_row_index("row", 2).with_columns(pl.col("row").cast(pl.Int64), pl.col("sales").cast(pl.Float64))
+
+
+def till(days: int = 400) -> pl.DataFrame:
+    """A till's export: rows of days with sales alone; each item begins and ends with one, so that its span is known."""
+    sales = np.random.default_rng(4).poisson(RARE, (30, days))
+    sales[:, 0] = 1
+    sales[0, -1] = 1
+    return long(sales).filter(pl.col("sales") > 0)
+
+
+def test_a_table_is_completed_from_each_series_first_row_to_the_last_day_of_all():
+    rows = numbered(long(np.array([[1, 0, 2, 0], [0, 3, 0, 0]])).filter(pl.col("sales") > 0))
+    gaps = count_gaps(rows, SERIES, "date", "sales")
+    assert (gaps.days, gaps.missing, gaps.zeros) == (5, 2, 0)
+    made = with_zeros(rows, SERIES, "date", "sales").filter(pl.col("row") < 0).sort("row", descending=True)
+    assert made.select("row", "item", pl.col("date") - FIRST, "sales").rows() == [
+        (-1, "I0", timedelta(1), 0.0),
+        (-2, "I1", timedelta(2), 0.0),
+    ]
+
+
+@pytest.mark.parametrize("gaps", ["auto", "zero", "unknown"])
+def test_the_pipeline_and_the_learner_count_the_same_days_and_give_them_the_same_meaning(gaps):
+    rows = numbered(till())
+    counts = ITEM_DEMAND.counts(rows, options(gaps=gaps))
+    grid, _ = read_grid(rows.select("date", "store", "item", "sales").to_arrow(), gaps)
+    assert counts["missing_item_days"] == grid.gaps > 8000
+    assert counts["missing_item_days_as_zero"] == (grid.gaps if grid.zero_gaps else 0)
+
+
+def test_what_is_held_out_of_a_till_export_has_its_days_without_sales(tmp_path):
+    run = finished_run(ITEM_DEMAND, till(), options(num_round="20"), tmp_path, nthread=1).run
+    held = run.held_out
+    # Every item on every day: the truth, the model and all baselines have the same rows.
+    assert held.height == 30 * 28
+    assert held["actual"].null_count() == 0
+    assert held["row"].n_unique() == held.height
+    assert held["actual"].mean() == pytest.approx(RARE, abs=0.06)
+    assert held["predicted"].mean() == pytest.approx(RARE, abs=0.06)
+    for name, values in ITEM_DEMAND.baselines(run).items():
+        assert values.mean() == pytest.approx(RARE, abs=0.08), name
+    assert any("count as zero sales" in note for note in ITEM_DEMAND.learned(run).notes)
+
+
+def test_where_days_without_a_row_are_unknown_nothing_is_added():
+    rows = numbered(till())
+    train, test = ITEM_DEMAND.split(rows, options(gaps="unknown"))
+    assert pl.concat([train, test])["row"].sort().to_list() == rows["row"].to_list()
+    assert ITEM_DEMAND.remarks(rows, options(gaps="unknown")) == ()
+
+
+def sets() -> dict[str, pl.LazyFrame]:
+    rows = numbered(till(120))
+    train, test = ITEM_DEMAND.split(rows, options())
+    tables = {
+        "enriched": rows,
+        "train": train,
+        "test": test.drop("sales"),
+        "actuals": test.select("row", actual="sales"),
+    }
+    return {name: table.lazy() for name, table in tables.items()}
+
+
+def test_rows_of_the_file_add_up_beside_those_that_were_added():
+    tables = sets()
+    assert tables["test"].filter(pl.col("row") < 0).collect().height > 0
+    assert not any(split_faults(**tables, kept_back=["sales"], filled=True).values())
+    assert not any(filled_faults(**tables, unit=ITEM_DEMAND.filled_unit).values())
+    assert split_faults(**tables, kept_back=["sales"])["surplus_rows"] > 0  # no other pipeline may add rows
+
+
+@pytest.mark.parametrize(
+    ("fault", "change"),
+    [
+        ("filled_with_sales", {"actual": pl.when(pl.col("row") == -1).then(2.0).otherwise("actual")}),
+        ("filled_without_own_number", {"row": pl.when(pl.col("row") == -1).then(-2).otherwise("row")}),
+    ],
+)
+def test_a_row_that_was_added_wrongly_is_a_fault(fault, change):
+    tables = sets()
+    place = "actuals" if "actual" in change else "train"
+    if place == "actuals":
+        least = tables["actuals"].select(pl.col("row").max().over(pl.col("row") < 0)).collect()["row"].min()
+        change = {"actual": pl.when(pl.col("row") == least).then(2.0).otherwise("actual")}
+    tables[place] = tables[place].with_columns(**change)
+    assert filled_faults(**tables, unit=ITEM_DEMAND.filled_unit)[fault] == 1
+
+
+def test_a_row_that_was_added_beside_one_of_the_file_is_a_fault():
+    tables = sets()
+    there = tables["train"].filter(pl.col("row") > 0).head(1).with_columns(row=pl.lit(-9999, pl.Int64), sales=0.0)
+    tables["train"] = pl.concat([tables["train"], there])
+    assert filled_faults(**tables, unit=ITEM_DEMAND.filled_unit)["filled_days_with_a_row"] == 1
+
+
+STOCKED = 40.0
+"""Units a day that customers ask for in `stock_outs`."""
+
+
+def stock_outs() -> pl.DataFrame:
+    """Weekly deliveries of 160 units that keep for four days: no row for the empty shelf of the other three.
+
+    Demand is Poisson with mean 40, so that the fourth day's is not always met: a seventh of 160 less 5 that spoil is 45 % below
+    the demand, a quarter of it 3 %.
+    """
+    rng, rows = np.random.default_rng(6), []
+    for item in range(12):
+        stock = 0
+        for day in range(364):
+            age = (day + item) % 7
+            stock = 160 if age == 0 else stock if age < 4 else 0
+            sold = min(stock, rng.poisson(STOCKED))
+            stock -= sold
+            if sold:
+                rows.append((FIRST + timedelta(day), "S", f"I{item}", float(sold)))
+    return pl.DataFrame(rows, schema=["date", "store", "item", "sales"], orient="row")
+
+
+@pytest.mark.parametrize(("gaps", "low", "high"), [("auto", -0.49, -0.37), ("unknown", -0.08, 0.0)])
+def test_days_with_an_empty_shelf_are_no_days_without_demand_where_gaps_are_unknown(gaps, low, high, tmp_path: Path):
+    rows = stock_outs()
+    parameters = learner.PARAMETERS
+    assert parameters["gaps"].parse(gaps) == gaps
+    learner.train({"train": rows.to_arrow()}, {"horizon": 28, "gaps": gaps, "num_round": 20}, tmp_path, print)
+    days = [rows["date"].max() + timedelta(n) for n in range(1, 29)]
+    ahead = rows.select("store", "item").unique().join(pl.DataFrame({"date": days}), how="cross")
+    asked = pl.concat([rows, ahead.select("date", "store", "item", sales=pl.lit(None, pl.Float64))])
+    made = pl.DataFrame(learner.score(tmp_path, asked.to_arrow()))["predicted"].mean()
+    print(gaps, made / STOCKED - 1)
+    assert low < made / STOCKED - 1 < high
+
+
+def test_an_upload_warns_that_auto_takes_days_without_a_row_for_zeros_and_names_the_other_meaning():
+    rows = numbered(stock_outs())
+    (remark,) = ITEM_DEMAND.remarks(rows, options())
+    missing = rows.group_by("item").agg(n=364 - (pl.col("date").min() - FIRST).dt.total_days() - pl.len())["n"].sum()
+    assert remark.startswith(f"{missing:,} of ")
+    assert "gaps: unknown" in remark
+    assert ITEM_DEMAND.remarks(rows, options(gaps="zero")) == ()
+
+
+def test_the_flat_mean_is_that_of_the_last_days_and_of_the_item_where_they_are_few():
+    history = long(np.array([[8.0] * 20 + [1.0, 3.0] * 7, [5.0] * 34]))
+    young = history.filter(pl.col("item") == "I1").tail(3).with_columns(store=pl.lit("T"), sales=99.0)
+    asked = pl.DataFrame({"store": ["S", "T", "S"], "item": ["I0", "I1", "I9"]})
+    every = pl.concat([history, young])
+    made = flat_mean(every, asked, SERIES, "date", "sales", 14).to_list()
+    assert made == [2.0, pytest.approx((5 * 34 + 99 * 3) / 37), pytest.approx(every["sales"].mean())]
+
+
+def test_a_sample_shuffled_in_time_is_not_called_better_and_the_genuine_one_is():
+    days = item_demand().filter(pl.col("store") != "Hillside")
+    assert (
+        report_on(days, {"num_round": 60, "learning_rate": 0.2, "early_stopping_rounds": 5}).outcome is Outcome.BETTER
+    )
+    worse = report_on(shuffled(days, 1), {"num_round": 60, "learning_rate": 0.2, "early_stopping_rounds": 5})
+    assert worse.outcome is not Outcome.BETTER, worse.verdict
