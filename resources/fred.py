@@ -180,10 +180,15 @@ class FredResource(dg.ConfigurableResource):
             return None
 
     def _cached_info(self, series_id: str) -> SeriesInfo | None:
-        """What we know of our copy; None without one, or if it comes from elsewhere (base years differ)."""
+        """What we know of our copy; None without one that can be read, or if it comes from elsewhere (base years differ)."""
+        key = _info_key(series_id)
         try:
-            info = SeriesInfo(**json.loads(self.storage.read_bytes(_info_key(series_id))))
+            info = SeriesInfo(**json.loads(self.storage.read_bytes(key)))
         except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            told = f"{self.storage.uri_for(key)} cannot be read ({error}): {series_id} is fetched anew."
+            dg.get_dagster_logger("fred").warning(told)
             return None
         return info if info.source == self.source else None
 

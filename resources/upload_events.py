@@ -8,12 +8,19 @@ Source: "Event message structure" and "Using EventBridge" in the user guide of A
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from optiflow.dataset_id import OPTIONS_SUFFIX
+
 MAX_KEY_LENGTH = 1024
 """In bytes of UTF-8, says S3; so it is in characters at most."""
+
+CREATED, REMOVED = "ObjectCreated", "ObjectRemoved"
+BRIDGED = {"Object Created": CREATED, "Object Deleted": REMOVED}
+"""What EventBridge calls the same."""
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """NUL, and surrogates, which JSON may hold alone; PostgreSQL takes neither."""
@@ -21,7 +28,10 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class UploadEvent:
-    """One object that was written. `sequencer` orders the events of one key, as hexadecimal text."""
+    """One object that was written, or one of options that was removed.
+
+    `sequencer` orders the events of one key, as hexadecimal text. Of a removed object S3 tells neither size nor ETag.
+    """
 
     bucket: str
     key: str
@@ -42,7 +52,9 @@ class UnreadableMessageError(ValueError):
 
 
 def read_message(body: str) -> list[UploadEvent]:
-    """The objects that a message says were written; empty for a test event, or if something else happened to them.
+    """The objects that a message says were written, and the options that were removed; empty for all else.
+
+    A table that is removed asks for nothing; one whose options are removed is to be read without them.
 
     Raises:
         UnreadableMessageError: not JSON, or not an event of S3.
@@ -54,9 +66,9 @@ def read_message(body: str) -> list[UploadEvent]:
         if content.get("Event") == "s3:TestEvent":
             return []
         if isinstance(content.get("Records"), list):
-            return [_direct(record) for record in content["Records"] if _is_write(record)]
+            return [found for record in content["Records"] for found in _told(_kind(record), _direct, record)]
         if content.get("source") == "aws.s3":
-            return [_bridged(content)] if content.get("detail-type") == "Object Created" else []
+            return _told(BRIDGED.get(content.get("detail-type", "")), _bridged, content)
     except UnreadableMessageError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
@@ -74,8 +86,17 @@ def _load(text: str) -> dict[str, Any]:
     return content
 
 
-def _is_write(record: dict[str, Any]) -> bool:
-    return record["eventName"].removeprefix("s3:").startswith("ObjectCreated:")
+def _kind(record: dict[str, Any]) -> str:
+    return record["eventName"].removeprefix("s3:").partition(":")[0]
+
+
+def _told(
+    kind: str | None, read: Callable[[dict[str, Any]], UploadEvent], content: dict[str, Any]
+) -> list[UploadEvent]:
+    if kind not in (CREATED, REMOVED):
+        return []
+    event = read(content)
+    return [event] if kind == CREATED or event.key.endswith(OPTIONS_SUFFIX) else []
 
 
 def _direct(record: dict[str, Any]) -> UploadEvent:

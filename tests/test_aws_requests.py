@@ -424,6 +424,16 @@ def test_the_queue_is_told_of_uploads_and_of_nothing_else(aws: AwsDouble) -> Non
     ]
     told = [event.key for message in messages for event in read_message(message["Body"])]
     assert told == [f"{PREFIX}/uploads/orders/a b.csv"]
+    options = f"{PREFIX}/uploads/orders/a b.csv.options.yaml"
+    s3.put_object(Bucket=BUCKET, Key=options, Body=b"1")
+    for key in (options, f"{PREFIX}/uploads/orders/a b.csv", f"{PREFIX}/lake/orders/x.parquet"):
+        s3.delete_object(Bucket=BUCKET, Key=key)
+    messages = [
+        m for _ in range(3) for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ())
+    ]
+    records = [record for message in messages for record in json.loads(message["Body"]).get("Records", ())]
+    assert sorted(record["eventName"] for record in records) == ["ObjectCreated:Put", "ObjectRemoved:Delete"]
+    assert [event.key for message in messages for event in read_message(message["Body"])] == [options, options]
 
 
 @pytest.mark.parametrize("command", re.findall(r"\baws [a-z0-9]+ [a-z-]+[^\n]*(?:\\\n[^\n]*)*", "\n".join(CODE)))

@@ -153,7 +153,7 @@ def test_a_growing_file_is_not_taken_until_it_is_left_alone(project):
         now = max(file.changed_ns for file in files) + after_ns
         decision = choose_uploads(files, position, now_ns=now, settle_ns=settle, limit=10)
         position = decision.position
-        taken.extend(file.table.size for file in decision.take)
+        taken.extend(upload.file.table.size for upload in decision.take)
         return [file.name for file in decision.waiting]
 
     position = Position()

@@ -356,3 +356,26 @@ def test_a_shown_address_says_where_and_holds_no_password(text: str) -> None:
     said = address.shown(parsed) + address.without_secrets("hunter2 hunter3 failed", parsed)
     assert "@h:1/d" in said or "://h/d" in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("bad", ["{", "17", '{"split": 5}'])
+def test_a_row_that_cannot_be_read_is_named_hides_no_other_and_is_mended_by_its_next_run(
+    store: CatalogStore, url: str, bad: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, damaged = dataset(target="a"), dataset("cd" * 32, target="b")
+    for record in (good, damaged):
+        store.put_dataset(record)
+    if url.startswith("postgresql") and bad == "{":
+        pytest.skip("PostgreSQL itself takes no text that is not JSON")
+    table = metadata.tables[next(name for name in metadata.tables if name.endswith("datasets"))]
+    with make_engine(url).begin() as connection:
+        write = sa.update(table).where(table.c.revision == damaged.revision)
+        connection.execute(
+            write.values(options=sa.text("CAST(:bad AS JSON)" if "postgresql" in url else ":bad")), {"bad": bad}
+        )
+    assert store.datasets() == [good]
+    assert f"The catalog's options of orders shop, revision {damaged.revision}, cannot be read" in caplog.text
+    with pytest.raises(UserError, match=damaged.revision):
+        store.dataset("orders", "shop", damaged.revision)
+    store.put_dataset(damaged)
+    assert store.datasets() == [damaged, good]

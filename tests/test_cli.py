@@ -221,6 +221,20 @@ def test_report_is_the_one_in_the_lake(project, ran):
     assert "report.html" in said.out
 
 
+@pytest.mark.parametrize("damaged", [b"", b'{"metr', b"[]", b"\xff"])
+def test_a_report_that_cannot_be_read_is_named(project, ran, damaged):
+    storage, (report,) = project.adapters.storage, project.work.rglob("lake/**/report.json")
+    key = f"lake/{report.relative_to(storage.root / 'lake')}"
+    whole = storage.read_bytes(key)
+    try:
+        storage.write_bytes(key, damaged)
+        said = project.optiflow("report", "orders", "shop-orders")
+    finally:
+        storage.write_bytes(key, whole)
+    assert said.code == 2
+    assert f"{report.as_uri()} cannot be read: it is no report." in said.err
+
+
 def test_a_report_of_an_unknown_dataset_names_those_that_there_are(project, ran):
     said = project.optiflow("report", "orders", "shop")
     assert said.code == 2

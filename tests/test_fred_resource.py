@@ -333,6 +333,16 @@ def test_a_copy_from_another_source_is_not_used(server, storage, clock, folder):
         assert values(resource(clock, storage, api_key=KEY, url=other.url).observations("UNRATE"))[0] == 77.7
 
 
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"title": "x"}', b"\xff"])
+def test_a_copy_whose_facts_cannot_be_read_is_named_and_fetched_anew(server, fred, storage, caplog, damaged):
+    first = fred.observations("MONTHLY")
+    storage.write_bytes("lake/fred/info/MONTHLY.json", damaged)
+    with caplog.at_level(logging.WARNING):
+        assert fred.observations("MONTHLY").equals(first)
+    assert len(server.asked("/fred/series")) == 2
+    assert f"{storage.uri_for('lake/fred/info/MONTHLY.json')} cannot be read" in caplog.text
+
+
 def test_the_copy_in_the_lake_is_the_table_itself(fred, storage):
     table = fred.fetch("MONTHLY")
     assert storage.scan_parquet("lake/fred/observations/MONTHLY.parquet").collect().equals(table)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from optiflow.errors import TransientError, UserError
 from resources.storage import FileStorage, Storage, StoredObject
+from resources.storage.files import TEMPORARY_PREFIX
 
 segments = st.one_of(
     st.sampled_from(["..", ".", "", "...", "a..b", "..a", "ä ü%20#?&=+", "C:"]),
@@ -168,3 +169,36 @@ def test_parquet_comes_back_as_it_was_lazy_or_not(storage: Storage) -> None:
     assert storage.scan_parquet("lake/lazy.parquet").collect().equals(frame.head(1))
     with pytest.raises(FileNotFoundError, match=r"lake/none\.parquet"):
         storage.scan_parquet("lake/none.parquet")
+
+
+class Disk:
+    """What a power cut would find: each real fsync, and which names a folder had when it was written to the disk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.written: list[tuple[str, int, tuple[str, ...]]] = []
+        real = os.fsync
+
+        def fsync(handle: int) -> None:
+            real(handle)
+            path = Path(f"/proc/self/fd/{handle}").readlink()
+            names = tuple(sorted(entry.name for entry in path.iterdir())) if path.is_dir() else ()
+            self.written.append((path.name, path.stat().st_size if not path.is_dir() else -1, names))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells a handle's file by /proc")
+def test_a_file_is_on_the_disk_before_its_name_is_and_new_folders_before_what_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, disk = FileStorage(uri=tmp_path.as_uri()), Disk(monkeypatch)
+    storage.write_bytes("lake/orders/a.bin", b"12345")
+    names = {name: listed for name, size, listed in disk.written if size < 0}
+    assert [name if size < 0 else size for name, size, _ in disk.written] == [tmp_path.name, "lake", 5, "orders"]
+    (while_written,) = (name for name, size, _ in disk.written if size == 5)
+    assert while_written.startswith(TEMPORARY_PREFIX)
+    assert names == {tmp_path.name: ("lake",), "lake": ("orders",), "orders": ("a.bin",)}
+    disk.written.clear()
+    storage.write_parquet("lake/orders/a.parquet", pl.DataFrame({"a": [1]}))
+    assert [(name, size) for name, size, _ in disk.written[1:]] == [("orders", -1)]
+    assert disk.written[0][1] == storage.size("lake/orders/a.parquet")

@@ -55,6 +55,25 @@ def test_what_is_no_upload_leads_to_nothing(content: dict[str, Any]) -> None:
     assert read_message(json.dumps(content)) == []
 
 
+@pytest.mark.parametrize("wrap", [lambda m: m, by_sns])
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda e: direct(e, name="ObjectRemoved:Delete"),
+        lambda e: direct(e, name="s3:ObjectRemoved:DeleteMarkerCreated"),
+        lambda e: bridged(e, "Object Deleted"),
+    ],
+)
+def test_removed_options_ask_for_their_table(wrap: Any, told: Any) -> None:
+    message = wrap(told(replace(EVENT, key=f"{EVENT.key}.options.yaml")))
+    # As S3 sends it: a removed object has neither size nor ETag.
+    text = json.dumps(message).replace('"size": 12, ', "").replace('\\"size\\": 12, ', "")
+    (event,) = read_message(text)
+    (arrival,) = read_events([event], (), bucket="bucket", prefix="team", pipelines=["orders"]).arrivals
+    assert (event.size, arrival.name, arrival.options_only) == (0, "a b+ü.csv", True)
+    assert arrival.run_key.endswith(f"@{EVENT.sequencer}")
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -15,6 +15,8 @@ from s3_events import bridged, by_sns, direct
 
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.sensors.upload_events import _read
+from optiflow_dagster.sensors.upload_events_decision import read_progress
+from optiflow_dagster.sensors.uploads_cursor import recall
 from resources.adapters import Adapters
 from resources.settings import load_settings
 from resources.storage import S3Storage
@@ -91,9 +93,7 @@ class Queue:
 
     def show_again(self) -> None:
         """As if the time were over for which received messages are hidden."""
-        from optiflow_dagster.sensors.upload_events_decision import read_progress
-
-        for receipt in read_progress(self.cursor).receipts:
+        for receipt in read_progress(recall(self.storage, self.cursor).text).receipts:
             self.sqs.change_message_visibility(QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=0)
 
 
@@ -196,6 +196,35 @@ def test_options_alone_run_a_table_that_is_there_and_wait_for_one_that_is_not(qu
     assert [dataset for dataset, _ in queue.requests()] == ["late"]
     queue.send(direct(queue.put("orders/late.csv.options.yaml", "03")))
     assert [dataset for dataset, _ in queue.requests()] == ["late"]
+
+
+def test_options_that_are_removed_from_the_bucket_run_their_table_again(queue: Queue) -> None:
+    """The events come from the bucket itself, by the notifications that the docs ask for."""
+    arn = queue.sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    asked = (Path(__file__).parents[1] / "deploy" / "upload-events.json").read_text()
+    asked = asked.replace("arn:aws:sqs:REGION:ACCOUNT_ID:QUEUE_NAME", arn).replace("PREFIX", "team")
+    s3 = boto3.client("s3")
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=json.loads(asked))
+    queue.put("orders/a.csv.options.yaml")
+    queue.put("orders/a.csv")
+    ((_, first),) = queue.requests()
+    s3.delete_object(Bucket=BUCKET, Key="team/uploads/orders/a.csv.options.yaml")
+    ((dataset, second),) = queue.requests()
+    assert dataset == "a"
+    assert second != first
+    s3.delete_object(Bucket=BUCKET, Key="team/uploads/orders/a.csv")
+    assert queue.said() == "No new upload in the queue."
+
+
+def test_what_the_queue_has_told_leaves_the_cursor_short(queue: Queue) -> None:
+    events = [queue.put("orders/a.csv", f"{n:02x}") for n in range(60)]
+    for start in range(0, 60, 10):
+        entries = [{"Id": str(n), "MessageBody": json.dumps(direct(events[start + n]))} for n in range(10)]
+        queue.sqs.send_message_batch(QueueUrl=queue.url, Entries=entries)
+    queue.requests()
+    memory = read_progress(recall(queue.storage, queue.cursor).text)
+    assert (len(memory.receipts), len(memory.known)) == (60, 60)
+    assert len(str(queue.cursor)) < 500
 
 
 def test_a_name_that_cannot_be_a_dataset_is_named_and_stops_no_other(queue: Queue) -> None:

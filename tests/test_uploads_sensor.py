@@ -72,7 +72,7 @@ def test_each_complete_version_is_taken_once_and_the_last_is_never_lost(steps, g
         nonlocal position
         found = choose_uploads(landing.files(), position, now_ns=landing.now, settle_ns=SETTLE, limit=limit)
         position = read_cursor(write_cursor({"orders": found.position}))["orders"]
-        for file in found.take:
+        for file in (upload.file for upload in found.take):
             assert landing.now - file.changed_ns >= SETTLE
             assert file.table.size > 0
             taken.append((file.name, file.etag))
@@ -102,11 +102,11 @@ def landed(name: str, changed_ns: int, size: int = 1) -> LandedFile:
 def test_the_oldest_are_taken_first_and_the_rest_of_an_instant_in_the_next_tick() -> None:
     files = [landed(name, at) for name, at in (("c", 5), ("b", 5), ("a", 5), ("z", 1))]
     first = choose_uploads(files, Position(), now_ns=9, settle_ns=0, limit=3)
-    assert ([file.name for file in first.take], first.more) == (["z", "a", "b"], 1)
+    assert ([u.file.name for u in first.take], first.more) == (["z", "a", "b"], 1)
     marks = {file.name: mark(file) for file in files}
     assert first.position == Position(5, frozenset({marks["a"], marks["b"]}), 5, 5)
     second = choose_uploads(files, first.position, now_ns=9, settle_ns=0, limit=3)
-    assert [file.name for file in second.take] == ["c"]
+    assert [u.file.name for u in second.take] == ["c"]
     assert second.position == Position(5, frozenset({marks["a"], marks["b"], marks["c"]}), 5, 5)
 
 
@@ -118,7 +118,7 @@ def test_files_of_one_instant_all_stay_known_however_many_they_are() -> None:
     assert (len(position.seen), position.since_ns) == (many, 5)
     files = [*older, *old, landed("late", 5)]
     second = choose_uploads(files, position, now_ns=9, settle_ns=0, limit=many, overlap=Overlap(5, 5))
-    assert [file.name for file in second.take] == ["late"]
+    assert [u.file.name for u in second.take] == ["late"]
     third = choose_uploads(files, second.position, now_ns=9, settle_ns=0, limit=many, overlap=Overlap(5, 5))
     assert (third.take, len(third.position.seen)) == ([], many + 1)
 
@@ -146,7 +146,7 @@ def test_files_that_appear_later_than_their_time_says_are_each_taken_once(files,
         while True:
             found = choose_uploads(there, position, now_ns=now, settle_ns=0, limit=limit, overlap=overlap)
             position = read_cursor(write_cursor({"orders": found.position}))["orders"]
-            taken += [file.name for file in found.take]
+            taken += [u.file.name for u in found.take]
             if not found.more:
                 break
     assert sorted(taken) == sorted(file.name for _, file in appears)
@@ -160,13 +160,13 @@ def test_a_large_upload_that_took_hours_is_taken_among_thousands_of_newer_files(
     second_tick = choose_uploads(
         [*newer, large], first.position, now_ns=10**6 * second, settle_ns=0, limit=10, overlap=S3_OVERLAP
     )
-    assert [file.name for file in second_tick.take] == ["large"]
+    assert [u.file.name for u in second_tick.take] == ["large"]
 
 
 def test_a_file_from_the_future_holds_back_nothing_that_is_older() -> None:
     files = [landed("skewed", 10**6), landed("a", 5)]
     found = choose_uploads(files, Position(), now_ns=9, settle_ns=2, limit=9)
-    assert ([file.name for file in found.take], [file.name for file in found.waiting]) == (["a"], ["skewed"])
+    assert ([u.file.name for u in found.take], [file.name for file in found.waiting]) == (["a"], ["skewed"])
 
 
 @settings(max_examples=100, deadline=None)
@@ -311,6 +311,39 @@ def test_a_changed_options_file_requests_its_table_again(tick: Ticks) -> None:
     assert len(set(tick.run_keys)) == 3
 
 
+def test_a_removed_options_file_requests_its_table_again(tick: Ticks) -> None:
+    tick.put("a.csv")
+    tick.put("b.csv")
+    options = tick.put("a.csv.options.yaml", b"target: x")
+    assert len(tick.requests()) == 2
+    options.unlink()
+    assert [request.partition_key for request in tick.requests()] == ["a"]
+    assert "No new file" in tick.skipped()
+    assert len(set(tick.run_keys)) == 3
+
+
+def test_after_a_clock_was_ahead_the_sensor_says_so_and_finds_what_lands(
+    tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, real = time.time_ns() + 3600 * 10**9, FileStorage.list
+
+    def written_ahead(self: FileStorage, prefix: str, unreadable: list[Unreadable] | None = None):
+        for found in real(self, prefix, unreadable):
+            yield StoredObject(found.key, found.size, ahead, found.etag) if found.key.endswith("/a.csv") else found
+
+    monkeypatch.setattr(FileStorage, "list", written_ahead)
+    tick.put("a.csv")
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time_ns", lambda: ahead)
+        assert [request.partition_key for request in tick.requests()] == ["a"]
+    said = tick.skipped()
+    assert said.startswith(f"The clock was ahead: {tick.storage.uri_for('uploads/orders')} was read up to ")
+    assert "a.csv carries a time that has not come yet" in said
+    tick.put("b.csv")
+    assert [request.partition_key for request in tick.requests()] == ["b"]
+    assert "The clock was ahead" not in tick.skipped()
+
+
 def test_a_garbled_cursor_doubles_no_run_key(tick: Ticks) -> None:
     tick.put("a.csv")
     tick()
@@ -385,7 +418,7 @@ def test_a_file_that_cannot_be_a_dataset_is_named_once_and_stops_no_other(tick: 
 def test_the_daemon_can_store_what_a_tick_requests(tick: Ticks) -> None:
     tick.put("Müller, ä & 'x'.csv")
     (request,) = tick.requests()
-    assert json.loads(str(tick.cursor))["version"] == 2
+    assert json.loads(str(tick.cursor))["version"] == 3
     run = dg.DagsterRun(job_name="orders_training_job", tags={**request.tags, "dagster/run_key": str(request.run_key)})
     tick.instance.add_run(run)
     stored = tick.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}))

@@ -75,8 +75,10 @@ def report_of(
 ) -> tuple[DatasetRecord, dict[str, Any]]:
     """The report of a revision; without one, of the standing revision used last that has a report.
 
+    A report that cannot be read is passed over.
+
     Raises:
-        UserError: there is none; says what to do.
+        UserError: there is none that can be read; names those that cannot, and says what to do.
     """
     check_dataset_id(dataset)
     storage = workplace.adapters.storage
@@ -87,15 +89,28 @@ def report_of(
         asked = [record for record in of_dataset if record.standing] or of_dataset
     else:
         asked = [record for record in of_dataset if record.revision.startswith(revision)]
+    damaged = ""
     for record in asked:
         key = record.key(pipeline.report, "/report.json")
         if storage.exists(key):
-            return record, json.loads(storage.read_bytes(key))
+            found = _report(storage.read_bytes(key))
+            if found is not None:
+                return record, found
+            damaged += f"{storage.uri_for(key)} cannot be read: it is no report. "
     what = f"{pipeline.name} {dataset}" + (f", revision {revision}" if revision else "")
     hint = f" Datasets: {', '.join(sorted({r.dataset for r in known}))}." if known else ""
     if of_dataset:
         hint += f" Revisions of {dataset}: {', '.join(record.revision for record in of_dataset)}."
-    raise UserError(f"There is no report of {what}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}")
+    none = f"There is no {'other ' if damaged else ''}report of {what}"
+    raise UserError(f"{damaged}{none}: make it with `optiflow run {pipeline.name} {dataset}`.{hint}")
+
+
+def _report(data: bytes) -> dict[str, Any] | None:
+    try:
+        report = json.loads(data)
+    except ValueError:
+        return None
+    return report if isinstance(report, dict) else None
 
 
 def print_report(console: Console, workplace: Workplace, pipeline: Pipeline, record: DatasetRecord) -> None:

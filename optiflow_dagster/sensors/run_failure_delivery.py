@@ -16,7 +16,7 @@ import tenacity
 
 from optiflow.errors import TransientError, UserError
 from optiflow_dagster.sensors.run_failure_message import as_json
-from resources.aws.client import client
+from resources.aws.client import client, hurried
 from resources.aws.errors import aws_errors
 from resources.fred_http import Timing
 
@@ -107,8 +107,9 @@ def publish(topic: str, message: Message) -> None:
         f"OptiFlow: {message['job']} of {message['dataset']} failed" if message["dataset"] else "OptiFlow: a run failed"
     )
     try:
-        with aws_errors("tell the topic in OPTIFLOW_ALERT_URL of a failed run"):
-            client("sns", brief=True).publish(
+        # This repeats itself, and the other messages of the tick wait for it.
+        with hurried(), aws_errors("tell the topic in OPTIFLOW_ALERT_URL of a failed run"):
+            client("sns").publish(
                 TopicArn=topic,
                 Subject=re.sub(r"[^ -~]", "?", subject)[:MAX_SUBJECT],  # SNS takes ASCII alone
                 Message=as_json(message).decode(),

@@ -18,6 +18,7 @@ from optiflow_dagster.sensors.upload_events_decision import (
     read_progress,
     write_progress,
 )
+from optiflow_dagster.sensors.uploads_cursor import keep, recall
 from resources.storage import S3Storage
 from resources.upload_events import UnreadableMessageError, UploadEvent, read_message
 from resources.upload_queue import Message, UploadQueue
@@ -30,8 +31,9 @@ def evaluate(
     context: dg.SensorEvaluationContext, storage: S3Storage, queue: UploadQueue, pipelines: Collection[str]
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick: delete what the last one has dealt with, then read what is new."""
-    progress = read_progress(context.cursor)
     try:
+        memory = recall(storage, context.cursor)
+        progress = read_progress(memory.text)
         queue.delete(progress.receipts)
         messages = list(queue.receive(MESSAGES_A_TICK))
         events, notes = _read(context, storage, messages)
@@ -39,6 +41,8 @@ def evaluate(
         reading = read_events(events, progress.known, bucket=storage.bucket, prefix=prefix, pipelines=pipelines)
         # Options alone are followed by their table, whose event will come; without one there is nothing to run.
         arrivals = [a for a in reading.arrivals if not a.options_only or storage.exists(a.key)]
+        read = Progress(tuple(message.receipt for message in messages), reading.known)
+        cursor = keep(storage, memory, write_progress(memory.text, read), context.cursor)
     except (TransientError, UserError) as error:
         return dg.SkipReason(f"Cannot read the upload queue: {error}")
     requests, partitions = [], {}
@@ -51,11 +55,11 @@ def evaluate(
             continue
         partitions.setdefault(arrival.pipeline, set()).add(dataset)
         requests.append(_request(arrival, dataset))
-    notes += reading.passed_over
+    notes += [*reading.passed_over, *([memory.fault] if memory.fault else [])]
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[DATASETS[name].build_add_request(sorted(ids)) for name, ids in partitions.items()],
-        cursor=write_progress(context.cursor, Progress(tuple(m.receipt for m in messages), reading.known)),
+        cursor=cursor,
         skip_reason=None if requests else " ".join(notes[:10]) or "No new upload in the queue.",
     )
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -11,23 +12,32 @@ from optiflow.pipelines import PIPELINES
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
 from optiflow_dagster.sensors.upload_events import evaluate
+from optiflow_dagster.sensors.uploads_cursor import keep, recall
 from optiflow_dagster.sensors.uploads_decision import (
     Decision,
     Overlap,
     Position,
+    Upload,
     choose_uploads,
     read_cursor,
     write_cursor,
 )
-from resources.landing import LandedFile, read_landing
+from resources.aws.client import hurried
+from resources.landing import LandedFile, landing_prefix, read_landing
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
 INTERVAL_SECONDS = 5
+PATIENCE_SECONDS = 20
+"""A tick in which a listing was not answered lists no more after this: Dagster would end it after a minute."""
+
 FILES_A_TICK = 100
 HOUR_NS = 3600 * 10**9
 S3_OVERLAP = Overlap(whole_ns=HOUR_NS, in_parts_ns=7 * 24 * HOUR_NS)
 """Seven days, after which the bucket's lifecycle rule of `docs/aws.md` ends an upload in parts."""
+
+DISK_OVERLAP = Overlap(whole_ns=HOUR_NS)
+"""For a clock that was ahead while nobody looked, and for a folder of another machine whose clock is behind."""
 
 
 def uploads_sensor(
@@ -42,23 +52,33 @@ def uploads_sensor(
     )
     def uploads_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
         """Watches uploads/<pipeline>/ and starts a run for every new or changed file, once it is complete."""
-        if queue_url is not None:
-            assert isinstance(storage, S3Storage)
-            return evaluate(context, storage, UploadQueue(queue_url), jobs)
-        return _listed(context, storage)
+        with hurried():
+            if queue_url is not None:
+                assert isinstance(storage, S3Storage)
+                return evaluate(context, storage, UploadQueue(queue_url), jobs)
+            try:
+                return _listed(context, storage)
+            except (TransientError, UserError) as error:
+                return dg.SkipReason(f"Cannot read or write what the sensor remembers: {error}")
 
     def _listed(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
-        positions = read_cursor(context.cursor)
+        began, is_down = time.monotonic(), False
+        memory = recall(storage, context.cursor)
+        positions = read_cursor(memory.text)
         decisions: dict[str, Decision] = {}
-        faults: list[str] = []
+        faults = [memory.fault] if memory.fault else []
         for name in jobs:
             position = positions.get(name, Position())
+            # An unreadable folder is not an empty one: its position stays until it can be read. The others go on.
+            decisions[name] = Decision([], position)
+            if is_down and time.monotonic() - began > PATIENCE_SECONDS:
+                faults.append(f"{storage.uri_for(landing_prefix(name))} is left for the next tick.")
+                continue
             try:
                 landing = read_landing(storage, name)
             except (TransientError, UserError) as error:
-                # An unreadable folder is not an empty one: its position stays until it can be read. The others go on.
+                is_down = is_down or isinstance(error, TransientError)
                 faults.append(str(error))
-                decisions[name] = Decision([], position)
                 continue
             faults += landing.faults.values()
             decisions[name] = choose_uploads(
@@ -67,47 +87,65 @@ def uploads_sensor(
                 now_ns=time.time_ns(),
                 settle_ns=int(settle_seconds * 1e9),
                 limit=FILES_A_TICK,
-                overlap=S3_OVERLAP if isinstance(storage, S3Storage) else Overlap(),
+                overlap=S3_OVERLAP if isinstance(storage, S3Storage) else DISK_OVERLAP,
+                unreadable=[f"{landing_prefix(name)}/{table}" for table in landing.faults],
             )
+            faults += _clock_faults(landing.folder, decisions[name])
         for fault in faults:
             context.log.warning(fault)
-        return _result(context, decisions, faults)
+        positions = {name: decision.position for name, decision in decisions.items()}
+        cursor = keep(storage, memory, write_cursor(positions, memory.text), context.cursor)
+        return _result(context, decisions, faults, cursor)
 
     return uploads_sensor
 
 
+def _clock_faults(folder: str, decision: Decision) -> list[str]:
+    if decision.rewound_from_ns is None:
+        return []
+    return [
+        f"The clock was ahead: {folder} was read up to {_told(decision.rewound_from_ns)}, which has not come yet. It is "
+        "looked through again, so that nothing that lands until then is missed; no upload is run twice."
+    ]
+
+
+def _told(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(" ", "seconds")
+
+
+def _waits(file: LandedFile, now_ns: int) -> str:
+    if file.changed_ns > now_ns:
+        return f"{file.name} carries a time that has not come yet, {_told(file.changed_ns)}, and waits for it."
+    return f"{file.name} is empty or still being written."
+
+
 def _result(
-    context: dg.SensorEvaluationContext, decisions: Mapping[str, Decision], faults: list[str]
+    context: dg.SensorEvaluationContext, decisions: Mapping[str, Decision], faults: list[str], cursor: str
 ) -> dg.SensorResult:
     requests: list[dg.RunRequest] = []
     partitions: list[dg.AddDynamicPartitionsRequest] = []
     notes = faults[:10]
     for name, decision in decisions.items():
         ids: list[str] = []
-        for file in decision.take:
+        for upload in decision.take:
             try:
-                dataset = dataset_id(file.name)
+                dataset = dataset_id(upload.file.name)
             except UserError as error:
                 context.log.warning(str(error))
                 notes.append(str(error))
                 continue
             ids.append(dataset)
-            requests.append(_request(name, dataset, file))
+            requests.append(_request(name, dataset, upload))
         partitions += [DATASETS[name].build_add_request(sorted(set(ids)))] if ids else []
-        notes += [f"{file.name} is empty or still being written." for file in decision.waiting[:10]]
+        notes += [_waits(file, time.time_ns()) for file in decision.waiting[:10]]
         notes += [f"{decision.more} more files wait for the next tick."] if decision.more else []
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=partitions,
-        cursor=write_cursor({name: decision.position for name, decision in decisions.items()}, context.cursor),
+        cursor=cursor,
         skip_reason=None if requests else " ".join(notes) or f"No new file for {', '.join(PIPELINES)}.",
     )
 
 
-def _request(pipeline: str, dataset: str, file: LandedFile) -> dg.RunRequest:
-    # With the time of the change, so that putting back an earlier version of a file starts a run again.
-    return dg.RunRequest(
-        run_key=f"{pipeline}/{file.name}@{file.etag}@{file.changed_ns}",
-        job_name=f"{pipeline}_training_job",
-        partition_key=dataset,
-    )
+def _request(pipeline: str, dataset: str, upload: Upload) -> dg.RunRequest:
+    return dg.RunRequest(run_key=upload.run_key(pipeline), job_name=f"{pipeline}_training_job", partition_key=dataset)

@@ -3,15 +3,16 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resources.landing import LandedFile
+from resources.storage import StoredObject
 
 CURSOR_VERSION = 2
 MOST_REMEMBERED = 5_000
-"""So many files of each overlap are remembered one by one at most, to keep the cursor small."""
+"""So many files of each overlap are remembered one by one at most, to keep what is remembered small."""
 
 SENT_IN_PARTS = re.compile(r"[0-9a-f]{32}-\d+")
 """The ETag of an object that was sent to S3 in parts."""
@@ -35,15 +36,24 @@ class Position:
     The marks are kept because clocks are coarse (S3 knows seconds, a kernel some milliseconds), so that a file may
     arrive in the same instant as the last one read, and because S3 may show a file later than its time says. Of files
     that were sent in parts all are read before `in_parts_since_ns`, which is the earlier one.
+
+    `options` has the tables that were read with options, and which those were: their removal leaves no time behind.
     """
 
     at_ns: int = 0
     seen: frozenset[str] = frozenset()
     since_ns: int = 0
     in_parts_since_ns: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def removed_options(self, file: LandedFile) -> str | None:
+        """The mark of the options that the table was read with and has no longer."""
+        return self.options.get(digest(file.table.key)) if file.options is None else None
 
     def has_read(self, file: LandedFile) -> bool:
         """Whether the file, as it is now, was read already."""
+        if self.removed_options(file) is not None:
+            return False
         if file.changed_ns < (self.in_parts_since_ns if is_in_parts(file) else self.since_ns):
             return True
         return file.changed_ns <= self.at_ns and mark(file) in self.seen
@@ -54,21 +64,42 @@ def is_in_parts(file: LandedFile) -> bool:
     return SENT_IN_PARTS.fullmatch(file.table.etag) is not None
 
 
+def digest(text: str) -> str:
+    """12 hexadecimal digits that stand for a text."""
+    # A name on disk need not be text.
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
+
+
 def mark(file: LandedFile) -> str:
     """Tells one state of one file from every other."""
-    # A name on disk need not be text.
-    return hashlib.sha256(f"{file.table.key}@{file.etag}".encode(errors="surrogateescape")).hexdigest()[:12]
+    return digest(f"{file.table.key}@{file.etag}")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A landed file to take. `removed_options` is the mark of the options that it had when it was last read."""
+
+    file: LandedFile
+    removed_options: str | None = None
+
+    def run_key(self, pipeline: str) -> str:
+        """The same for the same state of the same file, and another whenever something was written or removed."""
+        # With the time of the change, so that putting back an earlier version of a file starts a run again.
+        written = f"{pipeline}/{self.file.name}@{self.file.etag}@{self.file.changed_ns}"
+        return f"{written}@without-{self.removed_options}" if self.removed_options else written
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Files to take now, files to leave until they are complete, and the position afterwards."""
+    """Uploads to take now, files to leave until they are complete, and the position afterwards."""
 
-    take: list[LandedFile]
+    take: list[Upload]
     position: Position
     waiting: list[LandedFile] = field(default_factory=list)
     more: int = 0
     """New files left for the next tick, to keep the work of one tick bounded."""
+    rewound_from_ns: int | None = None
+    """The position that was given up because the clock says that it has not come yet."""
 
 
 def choose_uploads(
@@ -79,25 +110,57 @@ def choose_uploads(
     settle_ns: int,
     limit: int,
     overlap: Overlap = Overlap(),
+    unreadable: Collection[str] = (),
 ) -> Decision:
     """Take the oldest new files, at most `limit`.
+
+    Args:
+        files: What lies in the landing folder.
+        position: How far it was read before.
+        now_ns: The time, in nanoseconds since 1970.
+        settle_ns: How long a file must have been left alone.
+        limit: Files to take at most.
+        overlap: How far in the past of the position a file may still appear.
+        unreadable: Keys of tables that are there and cannot be taken now.
 
     A file that changed less than `settle_ns` ago may still be growing and waits, as does everything after it, so that
     the position never passes a file that was not taken. An empty file is passed over: its first byte makes it new.
     Files that appear in the past of the position are still found if they are within the overlap.
+
+    A position that lies in the future was reached while the clock was ahead. Whatever lands until the clock gets there
+    would be taken for read, so all is looked through again; the run keys of what was read are known.
     """
     listing = list(files)
+    rewound_from_ns = position.at_ns if position.at_ns > now_ns else None
+    if rewound_from_ns is not None:
+        position = Position(options=position.options)
     new = sorted((f for f in listing if not position.has_read(f)), key=lambda f: (f.changed_ns, f.table.key))
     settled = [f for f in new if now_ns - f.changed_ns >= settle_ns]
     passed = settled[:limit]
+    left = {f.table.key for f in new} - {f.table.key for f in passed}
+    options = _options(position, listing, left.union(unreadable))
+    take = [Upload(f, position.removed_options(f)) for f in passed if f.table.size > 0]
     if passed:
         position = _moved(position, listing, passed, overlap)
     return Decision(
-        take=[f for f in passed if f.table.size > 0],
-        position=position,
-        waiting=new[len(settled) :] + [f for f in passed if f.table.size == 0],
+        take=take,
+        position=replace(position, options=options),
+        waiting=[f for f in new if now_ns - f.changed_ns < settle_ns] + [f for f in passed if f.table.size == 0],
         more=len(settled) - len(passed),
+        rewound_from_ns=rewound_from_ns,
     )
+
+
+def _options(position: Position, listing: list[LandedFile], left: set[str]) -> dict[str, str]:
+    """The options of each table as it was last read; those in `left` still are to be read as they are now."""
+    before = {name: position.options[name] for name in map(digest, left) if name in position.options}
+    read = [file for file in listing if file.table.key not in left]
+    return before | {digest(f.table.key): _state(f.options) for f in read if f.options is not None}
+
+
+def _state(options: StoredObject) -> str:
+    # With the time: S3's ETag is the same for the same bytes, and these may be put and removed again and again.
+    return digest(f"{options.etag}@{options.modified_ns}")
 
 
 def _moved(position: Position, listing: list[LandedFile], passed: list[LandedFile], overlap: Overlap) -> Position:
@@ -123,7 +186,7 @@ def read_cursor(text: str | None) -> dict[str, Position]:
     if data.get("version") != CURSOR_VERSION:
         return {}
     return {
-        name: Position(p["at_ns"], frozenset(p["seen"]), p["since_ns"], p["in_parts_since_ns"])
+        name: Position(p["at_ns"], frozenset(p["seen"]), p["since_ns"], p["in_parts_since_ns"], p.get("options", {}))
         for name, p in data["positions"].items()
     }
 
@@ -136,6 +199,7 @@ def write_cursor(positions: Mapping[str, Position], before: str | None = None) -
             "since_ns": p.since_ns,
             "in_parts_since_ns": p.in_parts_since_ns,
             "seen": sorted(p.seen),
+            "options": dict(sorted(p.options.items())),
         }
         for name, p in sorted(positions.items())
     }

@@ -6,6 +6,9 @@ that whatever works with the AWS command line works here.
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from optiflow.errors import UserError
@@ -15,32 +18,47 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 POOL_CONNECTIONS = 20
 
+HURRIED_ATTEMPTS = 2
+HURRIED_CONNECT_SECONDS = 3
+HURRIED_READ_SECONDS = 7
+HURRIED_SECONDS = HURRIED_ATTEMPTS * max(HURRIED_CONNECT_SECONDS, HURRIED_READ_SECONDS) + 2
+"""What a request takes at most where nobody answers, with the pause before it is repeated."""
+
+_in_a_hurry: ContextVar[bool] = ContextVar("in_a_hurry", default=False)
 _lock = threading.Lock()
 _clients: dict[tuple[str, ...], Any] = {}
 
 
-def client(service: str, *, brief: bool = False) -> Any:
+def client(service: str) -> Any:
     """A client of `service`, such as `s3`; safe to use from several threads.
 
-    Throttled and broken requests are repeated by botocore's adaptive mode, with backoff, jitter and a rate of its own.
-
-    Args:
-        service: The service's name in boto3.
-        brief: Each request is sent once and answered within ten seconds, for callers with little time that repeat it.
+    Throttled and broken requests are repeated by botocore's adaptive mode, with backoff, jitter and a rate of its own;
+    `hurried` says where not.
 
     Raises:
         UserError: no region is set, or the profile does not exist.
     """
     # Made anew where a variable has changed: a process of tests talks to several servers.
-    key = (
-        service,
-        str(brief),
-        *(f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("AWS_")),
-    )
+    hurry = _in_a_hurry.get()
+    variables = (f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("AWS_"))
+    key = (service, f"{hurry=}", *variables)
     with _lock:
         if key not in _clients:
-            _clients[key] = _make(service, brief)
+            _clients[key] = _make(service, hurry)
         return _clients[key]
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Requests of this thread inside the block give up after `HURRIED_SECONDS`.
+
+    For a tick: Dagster ends it after a minute, and the next one, seconds later, asks again anyway.
+    """
+    before = _in_a_hurry.set(True)
+    try:
+        yield
+    finally:
+        _in_a_hurry.reset(before)
 
 
 def max_attempts() -> int:
@@ -48,18 +66,18 @@ def max_attempts() -> int:
     return int(os.environ.get("AWS_MAX_ATTEMPTS") or MAX_ATTEMPTS)
 
 
-def _make(service: str, brief: bool) -> Any:
+def _make(service: str, hurry: bool) -> Any:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import ProfileNotFound
 
+    # The adaptive mode would hold requests back for a while after S3 was throttled.
+    mode = "standard" if hurry else os.environ.get("AWS_RETRY_MODE", "adaptive")
+    attempts = min(HURRIED_ATTEMPTS, max_attempts()) if hurry else max_attempts()
     config = Config(
-        retries={
-            "mode": os.environ.get("AWS_RETRY_MODE", "adaptive"),
-            "total_max_attempts": 1 if brief else max_attempts(),
-        },  # pyright: ignore[reportArgumentType]
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=CONNECT_SECONDS if brief else READ_SECONDS,
+        retries={"mode": mode, "total_max_attempts": attempts},  # pyright: ignore[reportArgumentType]
+        connect_timeout=HURRIED_CONNECT_SECONDS if hurry else CONNECT_SECONDS,
+        read_timeout=HURRIED_READ_SECONDS if hurry else READ_SECONDS,
         max_pool_connections=POOL_CONNECTIONS,
         user_agent_extra="optiflow",
     )

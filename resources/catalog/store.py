@@ -1,11 +1,13 @@
 """The catalog's queries. Every write is an idempotent upsert; a job's state only moves forward."""
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -18,6 +20,10 @@ from resources.catalog.tables import datasets, jobs, models
 from resources.jobs.contract import JobKind, JobState, JobStatus
 
 _STANDING_FIRST = (datasets.c.standing_at.desc().nulls_last(), datasets.c.used_at.desc())
+_DATASET = [column for column in datasets.c if column.name != "options"] + [
+    # As text: decoded by the driver, one bad row would hide all.
+    sa.cast(datasets.c.options, sa.Text).label("options")
+]
 _ORDER = [JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.STOPPING]
 
 
@@ -55,19 +61,34 @@ class CatalogStore:
         now = datetime.now(UTC)
         row = _row(record) | {"options": record.options.model_dump(mode="json"), "used_at": now}
         row["standing_at"] = now if row.pop("standing") else None
-        self._upsert(datasets, row, update=["file_name", "used_at", *(["standing_at"] if record.standing else [])])
+        # The options are those that the revision is named after; written again, they mend a row that was damaged.
+        update = ["file_name", "options", "used_at", *(["standing_at"] if record.standing else [])]
+        self._upsert(datasets, row, update)
 
     def dataset(self, pipeline: str, dataset: str, revision: str | None = None) -> DatasetRecord | None:
-        """One revision of a dataset; without `revision` the standing one: used last among those that are not for one run."""
-        query = sa.select(datasets).where(datasets.c.pipeline == pipeline, datasets.c.dataset == dataset)
+        """One revision of a dataset; without `revision` the standing one: used last among those that are not for one run.
+
+        Raises:
+            UserError: its row cannot be read.
+        """
+        query = sa.select(*_DATASET).where(datasets.c.pipeline == pipeline, datasets.c.dataset == dataset)
         if revision is not None:
             query = query.where(datasets.c.revision == revision)
         found = self._read(query.order_by(*_STANDING_FIRST).limit(1))
         return _dataset(found[0]) if found else None
 
     def datasets(self) -> list[DatasetRecord]:
-        """Every revision of every dataset: the standing ones first, of each sort the one used last first."""
-        return [_dataset(row) for row in self._read(sa.select(datasets).order_by(*_STANDING_FIRST))]
+        """Every revision of every dataset: the standing ones first, of each sort the one used last first.
+
+        A row that cannot be read is named and passed over.
+        """
+        found: list[DatasetRecord] = []
+        for row in self._read(sa.select(*_DATASET).order_by(*_STANDING_FIRST)):
+            try:
+                found.append(_dataset(row))
+            except UserError as error:
+                dg.get_dagster_logger("catalog").warning(str(error))
+        return found
 
     def put_job(self, record: JobRecord) -> None:
         """Record a submitted or adopted job; on adoption the run that answers for it, its revision and the round change.
@@ -233,7 +254,14 @@ def _row(record: DatasetRecord | JobRecord | ModelRecord) -> dict[str, Any]:
 def _dataset(row: dict[str, Any]) -> DatasetRecord:
     row.pop("used_at")
     row["standing"] = row.pop("standing_at") is not None
-    row["options"] = DatasetOptions.model_validate(row["options"])
+    try:
+        row["options"] = DatasetOptions.model_validate(json.loads(row["options"]))
+    except ValueError as error:
+        name = f"{row['pipeline']} {row['dataset']}"
+        raise UserError(
+            f"The catalog's options of {name}, revision {row['revision']}, cannot be read ({str(error).splitlines()[0]}): "
+            f"run the same file with the same options again to mend them (`optiflow run {name}`)."
+        ) from error
     return DatasetRecord(**row)
 
 
