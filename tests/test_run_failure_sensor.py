@@ -22,6 +22,7 @@ from optiflow_dagster.sensors.run_failure import MAX_EVENTS, run_failure_sensor
 from optiflow_dagster.sensors.run_failure_delivery import post, publish
 from optiflow_dagster.sensors.run_failure_message import alert, as_json, cut
 from optiflow_dagster.sensors.run_failure_outbox import BEGIN_SECONDS, MAX_REFUSED, Outbox, Refused
+from resources.aws.client import HURRIED_ATTEMPTS
 from resources.fred_http import Timing
 
 SECRET = "T0ken-of-ours"  # pragma: allowlist secret
@@ -491,7 +492,7 @@ def test_who_subscribes_to_the_topic_is_told_of_a_failed_run_although_sns_stumbl
         fail("Kein gültiges Datum.", ValueError).execute_in_process(
             instance=instance, raise_on_error=False, tags={"dagster/partition": "shop"}
         )
-        aws.add_fault("sns:Publish", "InternalError", status=500, times=2)
+        aws.add_fault("sns:Publish", "InternalError", status=500, times=2 * HURRIED_ATTEMPTS)
         assert tick().startswith("1 alert(s) sent.")
     assert tick.clock.slept == [0.5, 1.0]
     (message,) = queues.receive_message(QueueUrl=queue)["Messages"]
