@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
-.PHONY: help demo test test-crash soak dev bench bench-accuracy lint format clean setup
+.PHONY: help demo test test-crash soak dev bench bench-accuracy bench-verdicts lint format clean setup
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -51,6 +51,9 @@ bench: .venv/dev ## Measure speed and memory beside their peers
 
 bench-accuracy: .venv/dev ## Measure accuracy on real data beside naive methods
 	@$(BIN)/python -m benchmarks.accuracy
+
+bench-verdicts: .venv/dev ## Verdicts on samples whose cause was taken away: only the genuine ones may be called better
+	@$(BIN)/python -m benchmarks.verdicts
 
 clean: ## Remove the environment and all that runs wrote (uploads too)
 	rm -rf .venv .venv-image .optiflow logs .logs_queue .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info

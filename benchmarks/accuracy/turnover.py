@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.accuracy.figure import Accuracy
-from benchmarks.verdicts.turnover import finished
+from benchmarks.verdicts.run import finished_run
 from optiflow.learners import turnover as learner
 from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.learners.turnover.measures import calibration_bins, chance_figures, concordance, day_errors
@@ -47,7 +47,8 @@ def figures(data: Path) -> Iterator[Accuracy]:
 def _of_cars(path: Path) -> Iterator[Accuracy]:
     """The chance of a sale within the days that the file can be judged by, beside the best Kaplan-Meier curve."""
     with tempfile.TemporaryDirectory() as folder:
-        run = finished(pl.read_csv(path, infer_schema=False), Path(folder))
+        table = pl.read_csv(path, infer_schema=False)
+        run = finished_run(TURNOVER, table, merge_options(TURNOVER.default_options), Path(folder))
         metrics = {name: value for name, value in (TURNOVER.extras(run).metrics or {}).items() if value is not None}
         rows = with_chance(run)
     horizon = f"{rows['horizon'][0]} days, {rows.height} items"

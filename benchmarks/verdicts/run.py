@@ -24,36 +24,44 @@ from optiflow.report.model import Report, RowCounts, RunFacts
 from optiflow.upload import read_upload
 
 
-def report_of(pipeline: Pipeline, uploaded: pl.DataFrame, options: DatasetOptions, **parameters: int) -> Report:
+def report_of(pipeline: Pipeline, uploaded: pl.DataFrame, options: DatasetOptions, **parameters: float) -> Report:
     """Read the table as an upload, split, train, score and judge; `parameters` are laid over the options'.
 
     FRED series come from the bundled snapshot.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        uploaded.write_csv(folder / "table.csv")
-        read = read_upload(folder / "table.csv", "table.csv", options, pipeline)
-        options = options.model_copy(update={"target": read.target, "date_column": read.date_column})
-        fit, held = pipeline.split(_enriched(read.accepted, options), options)
-        target = str(options.target)
-        sets = {
-            "train": fit,
-            "test": held.drop(target),
-            "actuals": held.select("row", actual=pl.col(target).cast(pl.Float64)),
-        }
-        run = (_built_in if pipeline.learner is None else _learned)(pipeline, sets, options, folder, parameters)
+    with tempfile.TemporaryDirectory() as folder:
+        run = finished_run(pipeline, uploaded, options, Path(folder), **parameters)
         facts = RunFacts(
             pipeline=pipeline.name,
             dataset="table",
             version="",
-            target=target,
-            options=options.model_dump(mode="json"),
+            target=str(run.options.target),
+            options=run.options.model_dump(mode="json"),
             created_at=datetime.now(UTC),
-            rows=RowCounts(uploaded.height, 0, fit.height, held.height),
-            split_strategy=options.split.strategy,
+            rows=RowCounts(uploaded.height, 0, run.train.height, run.test.height),
+            split_strategy=run.options.split.strategy,
             unseen_categories={},
         )
-        return build_report(facts, run.held_out, pipeline.baselines(run), {}, pipeline.extras(run))
+        return build_report(facts, pipeline.judged(run), pipeline.baselines(run), {}, pipeline.extras(run))
+
+
+def finished_run(
+    pipeline: Pipeline, uploaded: pl.DataFrame, options: DatasetOptions, folder: Path, **parameters: float
+) -> FinishedRun:
+    """What the pipeline has of a table when it comes to judge its model; files go to `folder`."""
+    uploaded.write_csv(folder / "table.csv")
+    read = read_upload(folder / "table.csv", "table.csv", options, pipeline)
+    options = options.model_copy(update={"target": read.target, "date_column": read.date_column})
+    enriched = _enriched(read.accepted, options)
+    fit, held = pipeline.split(enriched, options)
+    target = str(options.target)
+    sets = {
+        "train": fit,
+        "test": held.drop(target, *pipeline.hidden),
+        "actuals": held.select("row", actual=pl.col(target).cast(pl.Float64)),
+    }
+    made = _built_in if pipeline.learner is None else _learned
+    return made(pipeline, sets, enriched, options, folder, parameters)
 
 
 def _enriched(rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
@@ -68,18 +76,21 @@ def _enriched(rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
 def _learned(
     pipeline: Pipeline,
     sets: Mapping[str, pl.DataFrame],
+    enriched: pl.DataFrame,
     options: DatasetOptions,
     folder: Path,
-    parameters: Mapping[str, int],
+    parameters: Mapping[str, float],
 ) -> FinishedRun:
     learner = pipeline.learner
     assert learner is not None
-    channels = {name: table.to_arrow() for name, table in pipeline.training(sets["train"], options).channels.items()}
-    chosen = parse_hyperparameters(learner.PARAMETERS, pipeline.hyperparameters(options))
+    inputs = pipeline.training(sets["train"], options)
+    channels = {name: table.to_arrow() for name, table in inputs.channels.items()}
+    named = {} if pipeline.dataset_parameter is None else {pipeline.dataset_parameter: "table"}
+    chosen = parse_hyperparameters(learner.PARAMETERS, {**pipeline.hyperparameters(options), **inputs.decided, **named})
     summary = learner.train(channels, {**chosen, **parameters}, folder, lambda _line: None)
     (folder / SUMMARY_FILE).write_text(json.dumps(summary))
     results = {}
-    for name, asked in pipeline.scoring(sets, options, str).tables.items():
+    for name, asked in pipeline.scoring({**sets, "enriched": enriched}, options, str).tables.items():
         pl.DataFrame(learner.score(folder, asked.to_arrow())).write_parquet(folder / f"{name}.parquet.out")
         results[name] = pipeline.read_result(name, folder, None)
     return FinishedRun(options=options, **sets, results=results, model=folder, kept=str)
@@ -88,9 +99,10 @@ def _learned(
 def _built_in(
     pipeline: Pipeline,
     sets: Mapping[str, pl.DataFrame],
+    enriched: pl.DataFrame,
     options: DatasetOptions,
     folder: Path,
-    parameters: Mapping[str, int],
+    parameters: Mapping[str, float],
 ) -> FinishedRun:
     made = pipeline.training(sets["train"], options)
     fit, watched = (
@@ -101,7 +113,7 @@ def _built_in(
     booster, _ = train(chosen, fit, watched)
     save(booster, folder / MODEL_FILE)
     kept = made.files.__getitem__
-    asked = pipeline.scoring(sets, options, kept)
+    asked = pipeline.scoring({**sets, "enriched": enriched}, options, kept)
     values = predict(booster, asked.tables["predictions"].to_numpy())
     (folder / "predictions.out").write_text("\n".join(map(str, values)))
     results = {"predictions": pipeline.read_result("predictions", folder, asked.rows)}

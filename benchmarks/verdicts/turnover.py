@@ -1,70 +1,38 @@
-"""The verdict of `turnover` on its sample, whose items' price, description, category and brand are laid on other items.
+"""`turnover`: its sample with price, description, category and brand laid on other items.
 
-What is left is when an item was put on sale. The genuine sample, as seed None, must keep its verdict.
+What is left is when an item was put on sale.
 """
 
-import json
-import tempfile
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
 
-from optiflow.artifact import SUMMARY_FILE
-from optiflow.learners import turnover as learner
+from benchmarks.verdicts.run import report_of
 from optiflow.options import merge_options
-from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.turnover import TURNOVER
+from optiflow.report.model import Outcome
 from optiflow.samples.turnover import turnover
-from optiflow.upload import read_upload
 
-SEEDS = (None, 1, 2, 3, 4, 5)
+SEEDS = (1, 2, 3, 4, 5)
+GENUINE = 0
+"""Stands for the sample as it is."""
 PERMUTED = ("price", "description", "category", "brand")
 
 
-def verdicts() -> list[tuple[int | None, str]]:
-    """(seed, outcome) of the genuine sample and of five permuted ones, with the learner's own defaults."""
-    return [(seed, outcome_of(_sample(seed))) for seed in SEEDS]
+def verdicts(seeds: Iterable[int] = (GENUINE, *SEEDS)) -> list[tuple[int, Outcome, str]]:
+    """The seed, the outcome and the report's sentence for each permutation, with the learner's own defaults."""
+    sample, made = turnover(), []
+    for seed in seeds:
+        report = report_of(TURNOVER, sample if seed == GENUINE else permuted(sample, seed), _OPTIONS)
+        made.append((seed, report.outcome, report.verdict))
+    return made
 
 
-def outcome_of(table: pl.DataFrame) -> str:
-    """`better`, `unclear` or `worse`, by the chain's own steps without Dagster and without jobs."""
-    with tempfile.TemporaryDirectory() as folder:
-        judgement = TURNOVER.extras(finished(table, Path(folder))).judgement
-    assert judgement is not None
-    return judgement.outcome.value
-
-
-def _sample(seed: int | None) -> pl.DataFrame:
-    table = turnover()
-    if seed is None:
-        return table
+def permuted(table: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """The items, with what tells of them taken from others."""
     order = np.random.default_rng(seed).permutation(table.height)
     return table.with_columns(table.select(PERMUTED)[order])
 
 
-def finished(table: pl.DataFrame, folder: Path) -> FinishedRun:
-    """What the pipeline has of a file when it comes to judge it, with the learner's defaults; files go to `folder`."""
-    path = folder / "shop.csv"
-    table.write_csv(path)
-    options = merge_options(TURNOVER.default_options)
-    upload = read_upload(path, path.name, options, TURNOVER)
-    options = options.model_copy(update={"target": upload.target, "date_column": upload.date_column})
-    train, held = TURNOVER.split(upload.accepted, options)
-    channels = {name: rows.to_arrow() for name, rows in TURNOVER.training(train, options).channels.items()}
-    parameters = TURNOVER.check_hyperparameters({**TURNOVER.hyperparameters(options), "retailer": "shop"})
-    summary = learner.train(channels, parameters, folder, lambda _: None)
-    (folder / SUMMARY_FILE).write_text(json.dumps(summary))
-    test = held.drop("days", "sold")
-    asked = TURNOVER.scoring({"test": test, "enriched": upload.accepted}, options, str).tables
-    for name, rows in asked.items():
-        pl.DataFrame(learner.score(folder, rows.to_arrow())).write_parquet(folder / f"{name}.parquet.out")
-    return FinishedRun(
-        options=options,
-        train=train,
-        test=test,
-        actuals=held.select("row", actual="days"),
-        results={name: TURNOVER.read_result(name, folder, None) for name in asked},
-        model=folder,
-        kept=str,
-    )
+_OPTIONS = merge_options(TURNOVER.default_options)
