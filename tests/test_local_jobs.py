@@ -176,7 +176,7 @@ def test_a_state_file_is_on_the_disk_before_it_gets_its_name_and_then_its_name_i
     synced, sync = [], os.fsync
 
     def watched(handle: int) -> None:
-        synced.append((os.readlink(f"/proc/self/fd/{handle}"), (tmp_path / "result.json").exists()))
+        synced.append((str(Path(f"/proc/self/fd/{handle}").readlink()), (tmp_path / "result.json").exists()))
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", watched)
