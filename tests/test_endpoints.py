@@ -1,9 +1,12 @@
 """Endpoints on this machine: which model answers when, and that none ever answers for another retailer."""
 
+import fcntl
 import json
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from resources.endpoints.contract import (
     endpoint_name,
     served_after,
 )
+from resources.endpoints.local import locked
 from resources.settings import load_settings
 from resources.storage import FileStorage, Storage
 
@@ -267,3 +271,30 @@ def test_of_updates_at_once_none_is_lost(endpoints: Endpoints, shop: Shop, proje
     names = {f"{number}-{update}" for number in range(PROCESSES) for update in range(UPDATES)}
     assert len(before) == len(names)
     assert {*before, last.model} == {shop.first.name, *names}
+
+
+def test_a_lock_whose_file_was_replaced_meanwhile_is_taken_anew(tmp_path: Path) -> None:
+    storage, path = FileStorage(uri=tmp_path.as_uri()), tmp_path / "state.lock"
+    storage.write_bytes("state.lock", b"")
+    with path.open("rb") as first, ThreadPoolExecutor(1) as other:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        waiting = other.submit(locked, storage, "state.lock")
+        end = time.monotonic() + 60
+        while openings(path) < 2 and time.monotonic() < end:
+            pass
+        storage.write_bytes("state.lock", b"")
+        fcntl.flock(first, fcntl.LOCK_UN)
+        lock = waiting.result(timeout=60)
+        assert os.path.samestat(os.fstat(lock), path.stat())
+        os.close(lock)
+
+
+def openings(path: Path) -> int:
+    """How often this process has the file open."""
+    found = 0
+    for handle in Path("/dev/fd").iterdir():
+        try:
+            found += os.path.samestat(os.fstat(int(handle.name)), path.stat())
+        except OSError:  # closed meanwhile
+            continue
+    return found

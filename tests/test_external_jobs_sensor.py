@@ -545,6 +545,17 @@ def test_a_damaged_file_of_a_job_at_work_leaves_it_at_work(
     assert len(active) == len(folders)
 
 
+def test_a_reason_that_no_database_takes_is_told_as_far_as_it_can_be(
+    tick: Ticks, damaged: Callable[[str], dict[str, Path]]
+) -> None:
+    folder = damaged("stop")["whole"]
+    said = json.loads((folder / "result.json").read_text())
+    said |= {"status": "Failed", "failure_reason": "\ud83d is no letter"}
+    (folder / "result.json").write_text(json.dumps(said))
+    assert f"{folder.name}/1" in {request.run_key for request in tick.requests()}
+    assert tick.known(folder.name).failure_reason == "? is no letter"
+
+
 def test_what_lies_beside_the_jobs_stops_none(tick: Ticks, damaged: Callable[[str], dict[str, Path]]) -> None:
     folders = damaged("stop")
     for number, harm in enumerate(DAMAGE.values()):

@@ -24,7 +24,7 @@ from optiflow.learners.xgboost import load
 from resources.jobs import local_platform as platform
 from resources.jobs.contract import Channel, JobKind, JobRequest, JobState, JobStatus
 from resources.jobs.local import LocalJobs
-from resources.jobs.local_folder import LOCK_FILE
+from resources.jobs.local_folder import LOCK_FILE, try_lock
 
 TRAINING, TRANSFORM = JobKind.TRAINING, JobKind.TRANSFORM
 REPOSITORY = Path(__file__).parents[1]
@@ -169,6 +169,33 @@ def test_only_the_result_stays_of_a_finished_job_and_nothing_half_written(jobs, 
     files = {str(path.relative_to(folder(jobs, "a"))) for path in folder(jobs, "a").rglob("*") if path.is_file()}
     assert "output/model.tar.gz" in files
     assert not [name for name in files if "/." in name or name.startswith(".") or "input/data" in name]
+
+
+@needs_proc
+def test_a_state_file_is_on_the_disk_before_it_gets_its_name_and_then_its_name_is(tmp_path, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def watched(handle: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{handle}").readlink()), (tmp_path / "result.json").exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    platform.write_json(tmp_path / "result.json", {"status": "Completed"})
+    assert synced == [(str(tmp_path / ".result.json.tmp"), False), (str(tmp_path), True)]
+
+
+def test_a_damaged_request_fails_the_job_with_that_reason(jobs, data):
+    """The disk loses the request between the submission and the start of the job's process."""
+    with held_slot(one := LocalJobs(root=jobs.root, max_parallel=1)):
+        one.submit(request(data, "a"))
+    one.wait("a", TRAINING)
+    (folder(jobs, "a") / platform.RESULT_FILE).unlink()
+    (folder(jobs, "a") / platform.REQUEST_FILE).write_text("")
+    with try_lock(folder(jobs, "a")) as lock:
+        assert platform.main(folder(jobs, "a"), 1, lock) == 1
+    state = jobs.describe("a", TRAINING)
+    assert state.status is JobStatus.FAILED
+    assert state.failure_reason.endswith("request.json holds no JSON: it was damaged. Run the job again.")
 
 
 def test_a_name_that_exists_is_adopted_and_never_run_again(jobs, data):

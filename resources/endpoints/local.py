@@ -193,7 +193,7 @@ class LocalEndpoints(dg.ConfigurableResource):
             yield
             return
         key = _key(retailer).replace("state.json", LOCK_FILE)
-        lock = _locked(self.storage, key)
+        lock = locked(self.storage, key)
         try:
             yield
         finally:
@@ -219,7 +219,7 @@ class LocalEndpoints(dg.ConfigurableResource):
             ) from error
 
 
-def _locked(storage: FileStorage, key: str) -> int:
+def locked(storage: FileStorage, key: str) -> int:
     """The lock as an open file; closing it gives it back, and so does the end of the process."""
     path = storage.path(key)
     while True:
