@@ -87,9 +87,10 @@ class ItemDemand(Forecasting):
 
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The last `horizon` days held out, at most a quarter of all; with a row for each day that counts as zero."""
-        if self._mean_zero(count_gaps(rows, SERIES, "date", "sales"), options):
-            rows = with_zeros(rows, SERIES, "date", "sales")
-        return last_days(rows, "date", self.horizon(options))
+        parts = last_days(rows, "date", self.horizon(options))  # of the file's own days, which may not be days at all
+        if not self._mean_zero(count_gaps(rows, SERIES, "date", "sales"), options):
+            return parts
+        return last_days(with_zeros(rows, SERIES, "date", "sales"), "date", self.horizon(options))
 
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they are too few or all 0, which the job would refuse too."""
