@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from dagster._core.definitions.run_request import SkipReason
+from queued_runs import asked_run
 
 from optiflow.errors import UserError
 from optiflow.options import merge_options
@@ -242,22 +243,13 @@ def test_a_run_that_adopts_a_job_again_opens_another_round(tick: Ticks) -> None:
     assert [request.run_key for request in tick.requests()] == ["good/2"]
 
 
-def as_asked(request: dg.RunRequest, status: dg.DagsterRunStatus, **tags: str) -> dg.DagsterRun:
-    """The run that Dagster makes of a request."""
-    return dg.DagsterRun(
-        job_name=str(request.job_name),
-        status=status,
-        tags={**request.tags, "dagster/run_key": str(request.run_key), **tags},
-    )
-
-
-@pytest.mark.parametrize("status", [s for s in dg.DagsterRunStatus if s.value not in ("QUEUED", "MANAGED")])
+@pytest.mark.parametrize("status", list(dg.DagsterRunStatus))
 def test_a_job_that_has_its_run_is_not_asked_for_again_unless_that_never_reached_the_queue(
     tick: Ticks, status: dg.DagsterRunStatus
 ) -> None:
     tick.store.put_job(job("good"))
     (request,) = tick.requests()
-    tick.instance.add_run(as_asked(request, status))
+    asked_run(tick.instance, request, "external_jobs_sensor", status=status)
     if status is dg.DagsterRunStatus.NOT_STARTED:
         assert [again.run_key for again in tick.requests()] == ["good/1"]
         return
@@ -354,7 +346,7 @@ def test_a_job_that_failed_in_passing_is_submitted_again_under_another_run_key(t
     assert (request.job_name, request.run_key) == ("orders_training_job", "bad/1/again")
     assert request.asset_selection == [dg.AssetKey(["orders", "training_job"])]
     assert request.tags["optiflow/revision"] == DATASET.revision
-    tick.instance.add_run(as_asked(request, dg.DagsterRunStatus.STARTED))
+    asked_run(tick.instance, request, "external_jobs_sensor", status=dg.DagsterRunStatus.STARTED)
     assert not tick.requests()
     for number in range(MAX_TRIES - 1):
         tick.store.put_job(job(f"earlier-{number}", created_at=NOW - timedelta(minutes=9 - number)))
