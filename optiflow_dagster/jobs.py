@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 """Dagster's default prints every event of a run: hundreds of lines that hide the few which matter."""
 
+PRIORITY_TAG = "dagster/priority"
+"""The queue takes the highest first. Later parts of a chain go before new chains: what was begun is brought to its report."""
+
 
 @dataclass(frozen=True)
 class PipelineJobs:
@@ -37,17 +40,20 @@ def pipeline_jobs(pipeline: Pipeline) -> PipelineJobs:
     """The four jobs of a pipeline's chain."""
     name = pipeline.name
 
-    def job(suffix: str, description: str, *assets: str) -> "AssetJob":
+    def job(suffix: str, description: str, *assets: str, priority: int = 0) -> "AssetJob":
         selection = dg.AssetSelection.assets(*([name, asset] for asset in assets))
-        return dg.define_asset_job(f"{name}_{suffix}", selection, description=description, config=QUIET)
+        tags = {PRIORITY_TAG: str(priority)} if priority else {}
+        return dg.define_asset_job(f"{name}_{suffix}", selection, description=description, config=QUIET, tags=tags)
 
     first = ("upload", "enriched", "train", "test", "actuals", "training_job")
     second = ("model", "prediction_job")
     third = (*pipeline.results, pipeline.report, *pipeline.after_report)
     return PipelineJobs(
         training=job("training_job", "From the uploaded file to a submitted training job.", *first),
-        prediction=job("prediction_job", "From a finished training job to a submitted prediction job.", *second),
-        report=job("report_job", "From a finished prediction job to the report.", *third),
+        prediction=job(
+            "prediction_job", "From a finished training job to a submitted prediction job.", *second, priority=1
+        ),
+        report=job("report_job", "From a finished prediction job to the report.", *third, priority=2),
         whole=job("job", "The whole chain in one run, waiting for its jobs. For backfills.", *first, *second, *third),
     )
 

@@ -16,6 +16,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from dagster._core.definitions.run_request import SkipReason
+from queued_runs import asked_run
 
 from optiflow.errors import TransientError, UserError
 from optiflow.options import merge_options
@@ -247,6 +248,26 @@ def test_a_run_that_adopts_a_job_again_opens_another_round(tick: Ticks) -> None:
     assert [request.run_key for request in tick.requests()] == ["good/2"]
 
 
+@pytest.mark.parametrize("status", list(dg.DagsterRunStatus))
+def test_a_job_that_has_its_run_is_not_asked_for_again_unless_that_never_reached_the_queue(
+    tick: Ticks, status: dg.DagsterRunStatus
+) -> None:
+    tick.store.put_job(job("good"))
+    (request,) = tick.requests()
+    asked_run(tick.instance, request, "external_jobs_sensor", status=status)
+    if status is dg.DagsterRunStatus.NOT_STARTED:
+        assert [again.run_key for again in tick.requests()] == ["good/1"]
+        return
+    assert (
+        tick.said() == "0 job(s) still running. 1 ended job(s) have their run, which has not taken the result over yet."
+    )
+    tick.store.put_job(job("scored", kind=TRANSFORM))
+    assert [another.run_key for another in tick.requests()] == ["scored/1"]
+    tick.store.mark_followed_up(["good"])
+    tick.store.put_job(job("good", run_id="run-2"))
+    assert {another.run_key for another in tick.requests()} == {"good/2", "scored/1"}
+
+
 def test_a_failed_job_turns_its_model_red_and_is_not_followed_up_again(tick: Ticks) -> None:
     tick.store.put_dataset(DATASET)
     tick.store.put_job(job("bad"))
@@ -330,6 +351,8 @@ def test_a_job_that_failed_in_passing_is_submitted_again_under_another_run_key(t
     assert (request.job_name, request.run_key) == ("orders_training_job", "bad/1/again")
     assert request.asset_selection == [dg.AssetKey(["orders", "training_job"])]
     assert request.tags["optiflow/revision"] == DATASET.revision
+    asked_run(tick.instance, request, "external_jobs_sensor", status=dg.DagsterRunStatus.STARTED)
+    assert not tick.requests()
     for number in range(MAX_TRIES - 1):
         tick.store.put_job(job(f"earlier-{number}", created_at=NOW - timedelta(minutes=9 - number)))
         tick.store.update_job(replace(failed, name=f"earlier-{number}"))

@@ -309,6 +309,34 @@ def test_a_second_job_starts_only_after_the_first_when_one_may_run(jobs, data):
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
+def test_while_a_prediction_waits_no_training_takes_a_slot_and_predictions_do(jobs, data):
+    jobs.submit(request(data, "first"))
+    model = jobs.wait("first", TRAINING).output_uri
+    channels = {"transform": Channel((data / "features.parquet").as_uri())}
+    with (Path(jobs.root) / platform.SLOT_FOLDER / platform.FIRST_FILE).open("ab") as waiting:
+        fcntl.flock(waiting, fcntl.LOCK_SH)  # as a prediction that waits; both slots are free
+        jobs.submit(request(data, "new"))
+        jobs.submit(JobRequest("scored", TRANSFORM, "xgboost", {}, channels, model_uri=model))
+        scored = jobs.wait("scored", TRANSFORM)
+        assert scored.status is JobStatus.COMPLETED
+        assert jobs.describe("new", TRAINING).status is JobStatus.PENDING
+    new = jobs.wait("new", TRAINING)
+    assert (new.status, new.started_at > scored.ended_at) == (JobStatus.COMPLETED, True)
+
+
+def test_a_prediction_that_has_its_slot_holds_up_no_training(jobs, data):
+    jobs.submit(request(data, "first"))
+    model = jobs.wait("first", TRAINING).output_uri
+    channels = {"transform": Channel((data / "features.parquet").as_uri())}
+    one = LocalJobs(root=jobs.root, max_parallel=1)
+    with held_slot(one):
+        one.submit(request(data, "new"))
+        one.submit(JobRequest("scored", TRANSFORM, "xgboost", {}, channels, model_uri=model))
+        assert {state.status for state in one.list_active()} == {JobStatus.PENDING}
+    assert one.wait("scored", TRANSFORM).status is JobStatus.COMPLETED
+    assert one.wait("new", TRAINING).status is JobStatus.COMPLETED
+
+
 def test_a_stopped_job_ends_and_leaves_no_artifact(jobs, data):
     statuses = []
 

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 from aws_double.client import REGION, AwsDouble
 from dagster._core.definitions.run_request import SkipReason
+from queued_runs import asked_run, status_of
 from s3_events import bridged, by_sns, direct
 
 from optiflow_dagster.definitions import build_definitions
@@ -137,6 +138,17 @@ def test_if_dagster_dies_before_it_has_recorded_the_requests_they_come_again_wit
     assert queue.requests() == lost
     queue.said()
     assert queue.left() == 0
+
+
+def test_a_run_that_still_waits_in_the_queue_is_dropped_when_its_object_was_changed(queue: Queue) -> None:
+    queue.send(direct(queue.put("orders/a.csv")))
+    result = queue.tick()
+    assert isinstance(result, dg.SensorResult)
+    (request,) = result.run_requests or []
+    waiting = asked_run(queue.instance, request, "uploads_sensor")
+    queue.send(direct(queue.put("orders/a.csv", "02", b"a\n2\n")))
+    assert [dataset for dataset, _ in queue.requests()] == ["a"]
+    assert status_of(queue.instance, waiting) is dg.DagsterRunStatus.CANCELED
 
 
 def test_a_message_that_comes_twice_is_requested_once(queue: Queue) -> None:

@@ -13,6 +13,7 @@ import pytest
 from dagster._core.definitions.run_request import SkipReason
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from queued_runs import asked_run, status_of
 
 from optiflow.pipelines.orders import ORDERS
 from optiflow_dagster.definitions import build_definitions
@@ -423,3 +424,12 @@ def test_the_daemon_can_store_what_a_tick_requests(tick: Ticks) -> None:
     tick.instance.add_run(run)
     stored = tick.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}))
     assert [found.run_id for found in stored] == [run.run_id]
+
+
+def test_a_run_that_still_waits_in_the_queue_is_dropped_when_its_file_was_changed(tick: Ticks) -> None:
+    tick.put("a.csv")
+    tick.put("b.csv")
+    waiting = {str(asked.partition_key): asked_run(tick.instance, asked, "uploads_sensor") for asked in tick.requests()}
+    tick.put("a.csv", b"a\n2\n")
+    assert [asked.partition_key for asked in tick.requests()] == ["a"]
+    assert [status_of(tick.instance, waiting[name]).value for name in "ab"] == ["CANCELED", "QUEUED"]

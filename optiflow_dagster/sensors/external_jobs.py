@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from optiflow.errors import TransientError, UserError
+from optiflow_dagster.asked_runs import FOLLOWS_TAG, RUNS_A_QUERY, followed_up
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.sensors.external_jobs_decision import RunState, choose_follow_ups
 from resources.catalog import Catalog
@@ -28,7 +29,6 @@ SAME_PART = {
     JobKind.TRANSFORM: "prediction_job",
     JobKind.PROCESSING: "prediction_job",
 }
-RUNS_A_QUERY = 500
 WILL_RETRY_TAG = "dagster/will_retry"
 RETRY_TAG = "dagster/auto_retry_run_id"
 """On a failed run, by Dagster: the run that tries it again."""
@@ -69,8 +69,11 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
         for note in notes:
             context.log.warning(note)
         notes += [note for job in decision.stop if (note := _stop(context, jobs, job))]
-        requests = [*map(_follow_up, decision.follow_up), *map(_again, decision.again)]
-        said = " ".join([f"{decision.waiting} job(s) still running.", *notes])
+        wanted = [*map(_follow_up, decision.follow_up), *map(_again, decision.again)]
+        # A run key would throw the others away too, but each of them costs the daemon a query a tick.
+        asked = followed_up(context.instance, [request.tags[FOLLOWS_TAG] for request in wanted])
+        requests = [request for request in wanted if request.tags[FOLLOWS_TAG] not in asked]
+        said = " ".join([f"{decision.waiting} job(s) still running.", *_waits(len(asked)), *notes])
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else said)
 
     return external_jobs_sensor
@@ -86,6 +89,10 @@ def _describe_in_time(jobs: Jobs) -> Callable[[JobRecord], JobState | None]:
         return jobs.describe(job.name, job.kind)
 
     return describe
+
+
+def _waits(asked: int) -> list[str]:
+    return [f"{asked} ended job(s) have their run, which has not taken the result over yet."] if asked else []
 
 
 def _stop(context: dg.SensorEvaluationContext, jobs: Jobs, job: JobRecord) -> str:
@@ -110,7 +117,6 @@ def _run_states(instance: dg.DagsterInstance, run_ids: Collection[str]) -> dict[
 
 
 def _runs(instance: dg.DagsterInstance, run_ids: Collection[str]) -> dict[str, dg.DagsterRun]:
-    # Asked for one by one, the runs of a thousand jobs took four to ten seconds, longer than the sensor's interval.
     wanted, found = list(run_ids), []
     for start in range(0, len(wanted), RUNS_A_QUERY):
         found += instance.get_runs(dg.RunsFilter(run_ids=wanted[start : start + RUNS_A_QUERY]))
@@ -135,20 +141,21 @@ def _run_state(run: dg.DagsterRun | None) -> RunState:
 
 
 def _follow_up(job: JobRecord) -> dg.RunRequest:
-    # The run key makes it one run a job, also when the tick is repeated after a crash.
+    follows = f"{job.name}/{job.round}"
     return dg.RunRequest(
-        run_key=f"{job.name}/{job.round}",
+        run_key=follows,  # makes it one run a job, also when the tick is repeated after a crash
         job_name=f"{job.pipeline}_{NEXT_PART[job.kind]}",
         partition_key=job.dataset,
-        tags={REVISION_TAG: job.revision},
+        tags={REVISION_TAG: job.revision, FOLLOWS_TAG: follows},
     )
 
 
 def _again(job: JobRecord) -> dg.RunRequest:
+    follows = f"{job.name}/{job.round}/again"
     return dg.RunRequest(
-        run_key=f"{job.name}/{job.round}/again",
+        run_key=follows,
         job_name=f"{job.pipeline}_{SAME_PART[job.kind]}",
         asset_selection=[dg.AssetKey([job.pipeline, SAME_PART[job.kind]])],
         partition_key=job.dataset,
-        tags={REVISION_TAG: job.revision},
+        tags={REVISION_TAG: job.revision, FOLLOWS_TAG: follows},
     )

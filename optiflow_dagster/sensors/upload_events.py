@@ -11,6 +11,7 @@ import dagster as dg
 from optiflow.dataset_id import dataset_id
 from optiflow.errors import TransientError, UserError
 from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events_decision import (
     Arrival,
     Progress,
@@ -56,6 +57,7 @@ def evaluate(
         partitions.setdefault(arrival.pipeline, set()).add(dataset)
         requests.append(_request(arrival, dataset))
     notes += [*reading.passed_over, *([memory.fault] if memory.fault else [])]
+    drop_replaced(context.instance, requests)
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[DATASETS[name].build_add_request(sorted(ids)) for name, ids in partitions.items()],

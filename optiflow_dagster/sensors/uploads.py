@@ -11,6 +11,7 @@ from optiflow.errors import TransientError, UserError
 from optiflow.pipelines import PIPELINES
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events import evaluate
 from optiflow_dagster.sensors.uploads_cursor import keep, recall
 from optiflow_dagster.sensors.uploads_decision import (
@@ -139,6 +140,7 @@ def _result(
         partitions += [DATASETS[name].build_add_request(sorted(set(ids)))] if ids else []
         notes += [_waits(file, time.time_ns()) for file in decision.waiting[:10]]
         notes += [f"{decision.more} more files wait for the next tick."] if decision.more else []
+    drop_replaced(context.instance, requests)
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=partitions,

@@ -32,6 +32,8 @@ STOP_FILE = "stop"
 RESULT_FILE = "result.json"
 LOG_FILE = "log.txt"
 SLOT_FOLDER = ".slots"
+FIRST_FILE = "predictions-wait"
+"""In the slots' folder: locked, together, by all predictions that wait for a slot."""
 
 STOP_POLL_SECONDS = 0.1
 GRACE_SECONDS = 5.0
@@ -99,7 +101,7 @@ def main(folder: Path, max_parallel: int, lock_fd: int) -> int:
         request = _read_request(folder / REQUEST_FILE)
         reserve_result(folder)
         _prepare(folder / "ml", request)
-        slot_fd = _wait_for_slot(folder, max_parallel)
+        slot_fd = _wait_for_slot(folder, max_parallel, goes_first=request["kind"] != "training")
         if slot_fd is None:
             result["status"] = "Stopped"
         else:
@@ -179,22 +181,45 @@ def _place_model(archive: Path, target: Path) -> None:
         raise _JobError(str(error)) from error
 
 
-def _wait_for_slot(folder: Path, max_parallel: int) -> int | None:
-    """An open, locked slot file; None when the job was stopped before it got one."""
+def _wait_for_slot(folder: Path, max_parallel: int, goes_first: bool) -> int | None:
+    """An open, locked slot file; None when the job was stopped before it got one.
+
+    Predictions go first: a report then waits for the jobs that run, and not for every training that was submitted
+    before. Like a slot, the kernel frees their lock when they are gone, whatever ended them.
+    """
     slots = folder.parent / SLOT_FOLDER
     slots.mkdir(exist_ok=True)
     pause = 0.01
-    while not (folder / STOP_FILE).exists():
-        for number in range(max_parallel):
-            slot = os.open(slots / str(number), os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(slot)
-                continue
-            return slot
-        time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_SLOT_POLL_SECONDS)
+    with (slots / FIRST_FILE).open("ab") as first:
+        if goes_first:
+            fcntl.flock(first, fcntl.LOCK_SH)
+        while not (folder / STOP_FILE).exists():
+            slot = _free_slot(slots, max_parallel) if goes_first or _is_unlocked(first.fileno()) else None
+            if slot is not None:
+                return slot
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_SLOT_POLL_SECONDS)
+    return None
+
+
+def _is_unlocked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return True
+
+
+def _free_slot(slots: Path, max_parallel: int) -> int | None:
+    for number in range(max_parallel):
+        slot = os.open(slots / str(number), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(slot)
+            continue
+        return slot
     return None
 
 

@@ -1,0 +1,41 @@
+"""Runs that sensors and schedules have asked for, as Dagster's run storage tells: by the tags that they carry.
+
+What belongs here: the tags, and looking runs up by them. What does not: what follows (the sensors decide that).
+"""
+
+from collections.abc import Collection, Iterator
+
+import dagster as dg
+
+PARTITION_TAG = "dagster/partition"
+RUN_KEY_TAG = "dagster/run_key"
+SENSOR_TAG = "dagster/sensor_name"
+SCHEDULE_TAG = "dagster/schedule_name"
+FOLLOWS_TAG = "optiflow/follows"
+"""`<job>/<round>`: the ended job that the run follows; `<job>/<round>/again`: the job that it submits again."""
+RUNS_A_QUERY = 500
+
+
+def records_tagged(instance: dg.DagsterInstance, tag: str, values: Collection[str]) -> Iterator[dg.RunRecord]:
+    """Every run whose tag has one of these values, also those that Dagster has made to retry one: they keep its tags."""
+    # Asked for one by one, the runs of a thousand jobs took four to ten seconds, longer than a sensor's interval.
+    wanted = list(values)
+    for start in range(0, len(wanted), RUNS_A_QUERY):
+        yield from instance.get_run_records(dg.RunsFilter(tags={tag: wanted[start : start + RUNS_A_QUERY]}))
+
+
+def is_asked_for(run: dg.DagsterRun) -> bool:
+    """Whether a sensor or a schedule has asked for the run, and no person."""
+    return SENSOR_TAG in run.tags or SCHEDULE_TAG in run.tags
+
+
+def followed_up(instance: dg.DagsterInstance, follows: Collection[str]) -> set[str]:
+    """Those of these jobs and rounds that have a run, however it stands.
+
+    A run that was only stored has not reached the queue yet: whoever asks for it again makes sure that it does.
+    """
+    return {
+        record.dagster_run.tags[FOLLOWS_TAG]
+        for record in records_tagged(instance, FOLLOWS_TAG, follows)
+        if record.dagster_run.status is not dg.DagsterRunStatus.NOT_STARTED
+    }
