@@ -188,10 +188,23 @@ def test_events_that_no_database_could_record_are_kept_and_stop_no_other(queue: 
 
 def test_a_body_that_is_no_utf8_is_kept_with_every_bit_of_it(queue: Queue) -> None:
     context = dg.build_sensor_context(instance=queue.instance)
-    events, (note,) = _read(context, queue.storage, [Message("1", "r", "\ud800 not JSON")])
+    told, (note,) = _read(context, queue.storage, [Message("1", "r", "\ud800 not JSON")])
     (item,) = queue.storage.list("lake/unreadable-messages")
-    assert (events, queue.storage.read_bytes(item.key)) == ([], b"\xed\xa0\x80 not JSON")
+    assert (told, queue.storage.read_bytes(item.key)) == ({"r": []}, b"\xed\xa0\x80 not JSON")
     assert note.endswith(f"It was moved to {queue.storage.uri_for(item.key)}.")
+
+
+def test_a_bucket_that_tells_of_all_its_objects_falls_silent_after_an_upload(queue: Queue) -> None:
+    arn = queue.sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    everything = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    boto3.client("s3").put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=everything)
+    queue.put("orders/a.csv")
+    assert [dataset for dataset, _ in queue.requests()] == ["a"]
+    for _ in range(3):
+        assert queue.said() == "No new upload in the queue."
+    before = queue.cursor
+    assert queue.said() == "No new upload in the queue."
+    assert (queue.left(), queue.cursor) == (0, before)
 
 
 def test_the_event_that_s3_sends_as_a_test_is_deleted(queue: Queue) -> None:
@@ -274,12 +287,13 @@ def test_a_fault_skips_the_tick_and_nothing_is_lost_or_doubled(
     queue.send(direct(queue.put("orders/a.csv")), "not JSON")
     if operation == "sqs:DeleteMessageBatch":
         assert len(queue.requests()) == 1
-    cursor = queue.cursor
+    cursor, left = queue.cursor, queue.left()
     aws.add_fault(operation, code, status=503, times=None)
     said = queue.said()
     assert said.startswith("Cannot read the upload queue: ")
     assert words in said
-    assert (queue.cursor, queue.left()) == (cursor, 2)
+    assert (queue.cursor, queue.left()) == (cursor, left)
+    assert left == (1 if operation == "sqs:DeleteMessageBatch" else 2)
 
 
 def test_a_queue_that_does_not_exist_names_the_variable(queue: Queue) -> None:

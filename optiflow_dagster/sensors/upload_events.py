@@ -1,7 +1,9 @@
 """`uploads_sensor` in queue mode: S3 tells of uploads, and a tick costs only what is new.
 
 A message is deleted by the tick after the one that read it: only then are the run requests that it led to recorded. If
-Dagster dies in between, the message comes again and leads to the same run key.
+Dagster dies in between, the message comes again and leads to the same run key. One that tells of no upload is deleted at
+once. A bucket that reports all of its objects reports what this sensor remembers, too: were those messages remembered,
+every tick would write, and be told of it, for ever.
 """
 
 from collections.abc import Collection
@@ -15,6 +17,7 @@ from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events_decision import (
     Arrival,
     Progress,
+    is_upload,
     read_events,
     read_progress,
     write_progress,
@@ -37,12 +40,15 @@ def evaluate(
         progress = read_progress(memory.text)
         queue.delete(progress.receipts)
         messages = list(queue.receive(MESSAGES_A_TICK))
-        events, notes = _read(context, storage, messages)
-        prefix = storage.full_key("")
-        reading = read_events(events, progress.known, bucket=storage.bucket, prefix=prefix, pipelines=pipelines)
+        place = {"bucket": storage.bucket, "prefix": storage.full_key("")}
+        told, notes = _read(context, storage, messages)
+        events = [event for found in told.values() for event in found]
+        reading = read_events(events, progress.known, **place, pipelines=pipelines)
+        spare = {receipt for receipt, found in told.items() if not any(is_upload(event, **place) for event in found)}
+        queue.delete(spare)
         # Options alone are followed by their table, whose event will come; without one there is nothing to run.
         arrivals = [a for a in reading.arrivals if not a.options_only or storage.exists(a.key)]
-        read = Progress(tuple(message.receipt for message in messages), reading.known)
+        read = Progress(tuple(receipt for receipt in told if receipt not in spare), reading.known)
         cursor = keep(storage, memory, write_progress(memory.text, read), context.cursor)
     except (TransientError, UserError) as error:
         return dg.SkipReason(f"Cannot read the upload queue: {error}")
@@ -68,12 +74,13 @@ def evaluate(
 
 def _read(
     context: dg.SensorEvaluationContext, storage: S3Storage, messages: list[Message]
-) -> tuple[list[UploadEvent], list[str]]:
-    events: list[UploadEvent] = []
+) -> tuple[dict[str, list[UploadEvent]], list[str]]:
+    """The events of each message, by its receipt."""
+    told: dict[str, list[UploadEvent]] = {message.receipt: [] for message in messages}
     notes: list[str] = []
     for message in messages:
         try:
-            events += read_message(message.body)
+            told[message.receipt] = read_message(message.body)
         except UnreadableMessageError as error:
             key = f"{UNREADABLE}/{message.id}.txt"
             # Kept before it is deleted: it would come back for ever, and it may be somebody's data.
@@ -81,7 +88,7 @@ def _read(
             note = f"A message of the upload queue cannot be read: {error}. It was moved to {storage.uri_for(key)}."
             context.log.warning(note)
             notes.append(note)
-    return events, notes
+    return told, notes
 
 
 def _request(arrival: Arrival, dataset: str) -> dg.RunRequest:

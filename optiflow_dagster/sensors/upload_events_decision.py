@@ -66,10 +66,10 @@ def read_events(
     seen = dict.fromkeys(known)
     newest: dict[str, Arrival] = {}
     passed_over: list[str] = []
-    landing = "/".join(part for part in (prefix, UPLOADS) if part) + "/"
+    landing = _landing(prefix)
     for event in sorted(events, key=lambda event: event.order):
         digest = _digest(event)
-        if digest in seen or event.bucket != bucket or not event.key.startswith(landing):
+        if digest in seen or not is_upload(event, bucket=bucket, prefix=prefix):
             continue
         seen[digest] = None
         pipeline, _, name = event.key.removeprefix(landing).partition("/")
@@ -87,6 +87,15 @@ def read_events(
         only = options and (earlier is None or earlier.options_only)
         newest[f"{pipeline}/{table}"] = Arrival(pipeline, table, f"{UPLOADS}/{pipeline}/{table}", event, only)
     return Reading(list(newest.values()), tuple(seen)[-REMEMBERED:], passed_over)
+
+
+def is_upload(event: UploadEvent, *, bucket: str, prefix: str) -> bool:
+    """Whether the event is about something in the landing place; arguments as in `read_events`."""
+    return event.bucket == bucket and event.key.startswith(_landing(prefix))
+
+
+def _landing(prefix: str) -> str:
+    return "/".join(part for part in (prefix, UPLOADS) if part) + "/"
 
 
 def read_progress(text: str | None) -> Progress:
