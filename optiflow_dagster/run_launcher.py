@@ -1,7 +1,8 @@
 """Dagster's default run launcher, made to notice runs whose process is gone.
 
 What belongs here: telling whether a run is still being worked on, and stopping it. What does not: launching, which
-stays Dagster's.
+stays Dagster's, but for one thing: a server that has not answered in time may be starting the run yet, so such a run is
+not failed. If no process has taken it up after a while, run monitoring fails it and it is tried again.
 
 Dagster's own launcher cannot tell: when a machine or `dagster dev` dies, its runs stay "started" for ever and nobody
 takes them up again. With this one, run monitoring fails them and run retries start them anew.
@@ -20,6 +21,7 @@ import time
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
@@ -28,7 +30,9 @@ PROCESS_TAG = "optiflow/process"
 LAUNCHED_TAG = "optiflow/launched"
 """On runs that a server was given: `<boot id>:<time since the boot>`, one more for each time that it was given one."""
 MOST_SECONDS_TO_START = 300
-"""From the launch to the start of the process: the request to start it is given up after 60, and may be done later."""
+"""From the launch to the start of the process, on a busy machine: the server's answer is awaited for 60 of them."""
+OUT_OF_TIME = "DEADLINE_EXCEEDED"
+"""gRPC's word. Under `dagster dev` a proxy stands between: it tells of its own time-out in the text of another error."""
 
 
 class LocalRunLauncher(dg.DefaultRunLauncher):
@@ -44,7 +48,16 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         run = context.dagster_run
         launches = [*run.tags.get(LAUNCHED_TAG, "").split(), f"{_boot_id()}:{_ticks_since_boot()}"]
         self._instance.add_run_tags(run.run_id, {LAUNCHED_TAG: " ".join(launches)})
-        super().launch_run(context)
+        try:
+            super().launch_run(context)
+        except DagsterUserCodeUnreachableError as error:
+            if OUT_OF_TIME not in repr(error.__cause__):
+                raise
+            self._instance.report_engine_event(
+                "The code server has not answered in time. It may be slow and start the run yet; if no process has taken "
+                "it up within the start timeout, the run is failed and tried again.",
+                run,
+            )
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Running as long as a process of the run lives."""

@@ -54,6 +54,7 @@ class CodeServer:
 
     def __init__(self, instance: dg.DagsterInstance, workspace: WorkspaceProcessContext, folder: Path) -> None:
         self.instance, self.folder = instance, folder
+        self._processes = workspace
         self._workspace = workspace.create_request_context()
         (self._location,) = self._workspace.code_locations
         (self._repository,) = self._location.get_repositories().values()
@@ -87,6 +88,12 @@ class CodeServer:
         )
         self.instance.launch_run(run.run_id, self._workspace)
         return run.run_id
+
+    def kill(self) -> None:
+        """End the server, which gets no chance to tell anybody."""
+        for server in self._processes._grpc_server_registry._all_processes:
+            server.server_process.kill()
+            server.server_process.wait()
 
     def run(self, run_id: str) -> dg.DagsterRun:
         """As it stands now."""

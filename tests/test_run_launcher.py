@@ -12,10 +12,19 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from code_server import CodeServer, code_server
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import WorkerStatus
+from dagster._grpc.client import DagsterGrpcClient
 
-from optiflow_dagster.run_launcher import LAUNCHED_TAG, PROCESS_TAG, LocalRunLauncher, is_alive, own_process
+from optiflow_dagster.run_launcher import (
+    LAUNCHED_TAG,
+    MOST_SECONDS_TO_START,
+    PROCESS_TAG,
+    LocalRunLauncher,
+    is_alive,
+    own_process,
+)
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
@@ -139,6 +148,9 @@ def test_our_configuration_watches_retries_and_stays_in_its_folder(launcher: Loc
     assert queue is not None
     each = {"applyLimitPerUniqueValue": True}
     assert queue.tag_concurrency_limits == [{"key": "dagster/partition", "limit": 1, "value": each}]
+    assert (queue.max_concurrent_runs, queue.max_user_code_failure_retries) == (4, 10)
+    assert instance.run_monitoring_start_timeout_seconds == MOST_SECONDS_TO_START
+    assert instance.get_settings("sensors")["use_threads"] is True
     assert instance.get_settings("telemetry") == {"enabled": False}
     instance.add_run(dg.DagsterRun(job_name="orders_job"))
     written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
@@ -146,7 +158,7 @@ def test_our_configuration_watches_retries_and_stays_in_its_folder(launcher: Loc
     assert list((tmp_path / ".optiflow" / "dagster").rglob("*.db"))
 
 
-ENDS = int(os.environ.get("OPTIFLOW_TEST_RUN_ENDS", "6"))
+ENDS = int(os.environ.get("OPTIFLOW_TEST_RUN_ENDS", "3"))
 """Runs whose ends are watched; `make test-crash` watches thirty."""
 BUSY_PROCESSES = 3
 MOST_SECONDS = 120
@@ -156,7 +168,7 @@ MOST_SECONDS = 120
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CodeServer]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
     with code_server(tmp_path) as started:
         yield started
 
@@ -239,3 +251,34 @@ def test_canceling_a_run_whose_process_holds_the_servers_lock_interrupts_it_and_
     beside = server.launch("short_job")
     wait_until(lambda: server.run(beside).is_finished)
     assert server.run(beside).status is dg.DagsterRunStatus.SUCCESS
+
+
+SLOW_START = """
+import time
+from pathlib import Path
+while (Path(__file__).parent / "slow").exists():
+    time.sleep(0.05)
+"""
+"""As sitecustomize.py: a Python process that is started while the file is there does not come to its work."""
+
+
+def test_a_run_that_its_server_starts_late_is_not_failed_and_comes_to_its_end(
+    server: CodeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (server.folder / "sitecustomize.py").write_text(SLOW_START)
+    slow = server.folder / "slow"
+    slow.touch()
+    monkeypatch.setattr(DagsterGrpcClient._query, "__defaults__", (1, None))  # instead of Dagster's 60 seconds
+    run_id = server.launch("short_job")
+    assert server.run(run_id).status is dg.DagsterRunStatus.STARTING
+    slow.unlink()
+    wait_until(lambda: server.run(run_id).is_finished)
+    assert server.run(run_id).status is dg.DagsterRunStatus.SUCCESS
+
+
+def test_a_run_whose_server_is_gone_has_failed_to_start(server: CodeServer) -> None:
+    server.kill()
+    with pytest.raises(DagsterUserCodeUnreachableError, match="UNAVAILABLE"):
+        server.launch("short_job")
+    (run,) = server.instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.FAILURE
