@@ -44,16 +44,15 @@ class NeededRuns:
         """Whether the finished run is still needed."""
         return (
             run.run_id in self._newest
-            or self._belongs_to_an_open_job(run)
+            or self._follows_an_open_job(run)
             or self._is_the_last_for_its_upload(run)
-            or self._is_referred_to_by_another_try(run)
+            or self._is_referred_to_by_an_open_job_or_another_try(run)
             or self._recorded_what_is_newest(run)
         )
 
-    def _belongs_to_an_open_job(self, run: dg.DagsterRun) -> bool:
-        """`external_jobs_sensor` goes by the job's run, and asks for the follow-up by `<job>/<round>` until it is done."""
-        job = run.tags.get(RUN_KEY_TAG, "").partition("/")[0]
-        return run.run_id in self._runs_of_open_jobs or job in self._open_jobs
+    def _follows_an_open_job(self, run: dg.DagsterRun) -> bool:
+        """`external_jobs_sensor` asks for it, by `<job>/<round>` as its run key, until it has taken the job over."""
+        return run.tags.get(RUN_KEY_TAG, "").partition("/")[0] in self._open_jobs
 
     def _is_the_last_for_its_upload(self, run: dg.DagsterRun) -> bool:
         """Its run key is of the file as it lies there now, which is listed again when the sensor's memory is lost."""
@@ -63,8 +62,8 @@ class NeededRuns:
         last = self._instance.get_runs(dg.RunsFilter(job_name=run.job_name, tags=tags), limit=1)
         return not last or last[0].run_id == run.run_id
 
-    def _is_referred_to_by_another_try(self, run: dg.DagsterRun) -> bool:
-        """Dagster counts the tries of a run from the first one on, and how an open job's run ended its last try tells."""
+    def _is_referred_to_by_an_open_job_or_another_try(self, run: dg.DagsterRun) -> bool:
+        """How an open job's run ended, its last try tells; and Dagster counts the tries of a run from the first one on."""
         root = run.tags.get(ROOT_TAG, run.run_id)
         family = self._instance.get_runs(dg.RunsFilter(tags={ROOT_TAG: root}))
         return bool({root, *(member.run_id for member in family)} & self._runs_of_open_jobs) or any(

@@ -190,8 +190,9 @@ def test_of_old_runs_those_with_the_newest_materializations_stay_and_the_disk_is
 
 
 def test_the_last_attempt_stays_beside_the_last_success(runs: Runs) -> None:
-    made = [runs.train(), runs.train(rows=7), runs.train(fails=True), runs.train(fails=True), runs.train("store")]
-    assert runs.keep() == {made[1], made[3], made[4]}
+    made = [runs.train(), runs.train(rows=7), runs.train(fails=True), runs.train(fails=True)]
+    store = [runs.train("store", fails=True), runs.train("store"), runs.train("store", fails=True)]
+    assert runs.keep() == {made[1], made[3], *store[1:]}
     assert runs.rows_of("shop") == (made[1], 7)
 
 
@@ -254,22 +255,24 @@ def test_the_sensor_whose_run_keys_are_kept_is_there(definitions: dg.Definitions
 
 
 def test_a_run_that_has_not_ended_stays(runs: Runs) -> None:
-    waiting = runs.instance.create_run_for_job(DEFINITIONS.resolve_job_def("plain_job")).run_id
+    waiting = runs.instance.create_run_for_job(DEFINITIONS.resolve_job_def("plain_job"))
+    runs.instance.report_engine_event("It waits for a slot.", waiting)
     made = [runs.run("plain_job"), runs.run("plain_job")]
-    assert runs.keep(days=999) == {waiting, made[1]}
+    assert runs.keep(days=999) == {waiting.run_id, made[1]}
 
 
 def test_no_event_gets_the_number_of_a_deleted_one(runs: Runs) -> None:
     """A sensor for failed runs remembers the number of the last event that it has seen."""
-    failed = runs.train(fails=True)
-    (seen,) = runs.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
+    slow = runs.instance.create_run_for_job(DEFINITIONS.resolve_job_def("plain_job"))
     made = [runs.run("plain_job") for _ in range(3)]
-    highest = runs.instance.event_log_storage.get_maximum_record_id()
-    assert runs.keep() == {failed, made[-1]}
-    assert runs.instance.event_log_storage.get_maximum_record_id() == highest
+    runs.instance.report_run_failed(slow)
+    (seen,) = runs.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
+    assert seen.storage_id == runs.instance.event_log_storage.get_maximum_record_id()
+    assert runs.keep() == {slow.run_id, made[-1]}
+    assert runs.instance.event_log_storage.get_maximum_record_id() == seen.storage_id
     runs.train(fails=True)
     (new,) = runs.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
-    assert new.storage_id > max(highest or 0, seen.storage_id)
+    assert new.storage_id > seen.storage_id
 
 
 def test_a_run_whose_events_were_lost_keeps_what_is_known_of_it(runs: Runs, folder: Path) -> None:
@@ -303,8 +306,10 @@ def test_only_files_of_runs_that_are_gone_are_removed_whoever_deleted_them(runs:
     for name in [*parts, *others]:
         (folder / name).write_bytes(b"1")
     assert remove_files_of_unknown_runs(runs.instance, time.time()) == (0, 0)
-    os.utime(folder / parts[0], (0, 0))
-    assert remove_files_of_unknown_runs(runs.instance, time.time()) == (0, 0), "its log was written to just now"
+    for written in parts:
+        for name in parts:
+            os.utime(folder / name, (1, time.time() if name == written else 1))
+        assert remove_files_of_unknown_runs(runs.instance, time.time()) == (0, 0), f"{written} was written just now"
     removed, _ = remove_files_of_unknown_runs(runs.instance, in_an_hour())
     assert removed == 2
     left = {path.name for path in folder.iterdir()}
