@@ -335,7 +335,7 @@ def test_parquet_types_are_put_into_their_widest_form(tmp_path: Path):
 
 
 def test_times_of_any_zone_are_put_into_utc_with_the_day_that_it_is_there(tmp_path: Path):
-    shop = pl.Series([dt.datetime(2018, 6, 1, 0, 30), dt.datetime(2018, 12, 1, 23, 30)] * 20)
+    shop = pl.Series(["2018-06-01 00:30", "2018-12-01 23:30"] * 20).str.to_datetime("%F %R")
     frame = pl.read_csv(GOOD.encode()).with_columns(
         berlin=shop.dt.replace_time_zone("Europe/Berlin"), denver=shop.dt.replace_time_zone("America/Denver")
     )
