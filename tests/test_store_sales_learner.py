@@ -19,6 +19,7 @@ from optiflow.learners.store_sales.calendar_effects import easter, effects
 from optiflow.learners.store_sales.history import prepare
 from optiflow.learners.store_sales.intervals import Bands, learn_bands
 from optiflow.learners.store_sales.panel import read_panel
+from optiflow.learners.store_sales.past_totals import total_off
 from optiflow.learners.store_sales.seasonal_growth import GRID, Growth, choose_growth, seasonal_growth, seasonal_naive
 from optiflow.learners.store_sales.validation import Past, choose, past_origins, useful
 
@@ -104,6 +105,16 @@ def test_a_gap_that_an_origin_lies_in_is_filled_without_the_weeks_after_it():
     np.testing.assert_array_equal(one.logs, other.logs)
     # The last weeks before the origin are missing: they get those of a year before.
     np.testing.assert_allclose(np.exp(one.logs[90:96, 1]), known["B"][1][38:44])
+
+
+def test_a_total_was_off_by_the_stores_whose_sales_are_known_alone():
+    known = {"A": (0, np.full(WEEKS, 100.0)), "B": (0, np.full(WEEKS, 300.0)), "late": (WEEKS - 2, np.full(2, 50.0))}
+    known["B"][1][-3] = np.nan
+    known["A"][1][-1] = 180.0
+    panel = read_panel(table(known))
+    made = np.log(np.tile([120.0, 200.0], (4, 1)))  # of A and B; the third store came after the origin
+    # By hand: 400 of 320 sold; A's 100 of 120 while B has no row; 400 of 320 again; and 480 of 320.
+    np.testing.assert_allclose(total_off(panel, WEEKS - 4, made), [0.25, -1 / 6, 0.25, 0.5])
 
 
 def test_a_week_that_was_filled_is_no_truth_to_judge_by():
