@@ -22,7 +22,7 @@ import xgboost
 
 from optiflow.artifact import MODEL_FILE, extract_model, pack_model
 from optiflow.container.__main__ import main
-from optiflow.container.channels import read_channel, read_file
+from optiflow.container.channels import channel_files, read_channel, read_file
 from optiflow.container.ending import EXIT_DISK_FULL
 from optiflow.container.scoring import write_predictions
 from optiflow.errors import UserError
@@ -104,6 +104,15 @@ def test_several_files_are_one_table_in_the_order_of_their_names(tmp_path):
     files = {"b.parquet": whole.slice(70), "a.parquet": whole.slice(0, 70), "_SUCCESS": "", ".crc": "x"}
     model = train(layout(tmp_path, {"train": files}, {"train": "application/x-parquet"}))
     assert trees(model) == plain(whole).get_dump(dump_format="json")
+
+
+def test_a_channels_files_are_in_the_order_of_their_paths_whatever_the_disk_says(tmp_path):
+    # In an order that is neither rising nor falling: a file system may list as files were made, or backwards.
+    places = [f"{n % 3}/part-{n * 7 % 20:02d}" for n in range(20)]
+    for place in places:
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text("1,2\n")
+    assert [path.relative_to(tmp_path).as_posix() for path in channel_files(tmp_path)] == sorted(places)
 
 
 def test_the_program_prints_rounds_in_sagemakers_form_and_leaves_metrics(tmp_path):

@@ -173,6 +173,19 @@ def test_history_added_to_the_archive_years_later_is_dated_by_lag():
     assert series["available_at"].to_list()[0] == date(1990, 4, 3)
 
 
+def test_a_release_that_came_late_is_not_taken_for_known_by_its_usual_day():
+    # New homes sold in December 2018 came out on 5 March 2019, 94 days after the month began: the government was shut down.
+    series = first_releases(
+        vintages(
+            (date(2018, 11, 1), date(2019, 1, 31), 657.0),
+            (date(2018, 12, 1), date(2019, 3, 5), 621.0),
+            (date(2019, 1, 1), date(2019, 12, 1), 607.0),  # and one that was held up for eight months
+        ),
+        "M",
+    )
+    assert series["available_at"].to_list()[1:] == [date(2019, 3, 5), date(2019, 12, 1)]
+
+
 def test_a_release_without_a_figure_is_not_the_first_release():
     series = first_releases(
         vintages(

@@ -1,5 +1,6 @@
 """The learner of daily demand: what it forecasts for which kind of series, and that it never sees the future."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from optiflow.errors import UserError
 from optiflow.learners import item_demand
 from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.learners.item_demand.accuracy import seasonal_naive
-from optiflow.learners.item_demand.boosting import learn
+from optiflow.learners.item_demand.boosting import _at_origin, learn
 from optiflow.learners.item_demand.features import FEATURES, features
 from optiflow.learners.item_demand.grid import calendar, read_grid
 from optiflow.learners.item_demand.intervals import bands, calibrate
@@ -96,6 +97,17 @@ def test_forecasts_are_close_to_the_true_rate_and_beat_last_years_sales(years, t
     judged = {entry["name"]: entry["rmse"] for entry in summary["candidates"]}
     assert judged[summary["chosen"]] < 0.9 * judged["seasonal naive"]
     assert summary["metrics"]["validation:rmse"] == judged[summary["chosen"]]
+
+
+@pytest.mark.parametrize("growth", [STEPS, RECENT])
+def test_what_the_trees_learn_from_at_an_origin_does_not_change_with_what_was_sold_after_it(years, growth):
+    grid, _ = read_grid(table(years).to_arrow(), "zero")
+    later = grid.sales.copy()
+    later[:, 700:] = 50 + 10 * later[:, 700:]
+    one, other = (_at_origin(replace(grid, sales=sales), growth, 700, 28) for sales in (grid.sales, later))
+    np.testing.assert_array_equal(one.features, other.features)
+    np.testing.assert_array_equal(one.offset, other.offset)
+    assert (other.sold == 50 + 10 * one.sold).all()
 
 
 def test_intervals_hold_about_as_often_as_they_say(years, trained):

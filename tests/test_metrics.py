@@ -129,10 +129,8 @@ def test_one_row_or_an_exact_baseline_has_no_skill_interval():
 
 def panel(rng, weeks=12, stores=45, shared=1.0):
     """Errors of a model and a baseline of half its precision; those of one week share a shock, as do those of one store."""
-    shocks = (rng.normal(0, shared, (weeks, 1, 2)) + rng.normal(0, shared, (1, stores, 2))).repeat(stores, 1)[
-        :, :stores
-    ]
-    errors = np.broadcast_to(shocks, (weeks, stores, 2)) + rng.normal(0, 1, (weeks, stores, 2))
+    shocks = rng.normal(0, shared, (weeks, 1, 2)) + rng.normal(0, shared, (1, stores, 2))
+    errors = shocks + rng.normal(0, 1, (weeks, stores, 2))
     week, store = (part.ravel() for part in np.indices((weeks, stores)))
     return (
         errors[..., 0].ravel(),
@@ -158,6 +156,32 @@ def test_the_variances_by_week_and_by_store_equal_those_of_statsmodels():
     sums = [_of_sums(parts / parts.size, groups) for groups in (store, week.to_numpy(), np.arange(parts.size))]
     bare = [variance * (count - 1) / count for variance, count in sums]
     assert bare[0] + bare[1] - bare[2] == pytest.approx(np.asarray(by_both).item())
+
+
+def test_the_limits_by_week_and_by_store_at_once_are_those_of_statsmodels_and_students_quantile():
+    from scipy.stats import t
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.stats.sandwich_covariance import cov_cluster
+
+    # Under 12 weeks, so that no quarters are taken; each cell of a week and a store has two rows.
+    halves = [panel(np.random.default_rng(seed), weeks=11, stores=20, shared=2.0) for seed in (5, 5)]
+    model, naive = (np.concatenate([half[part] for half in halves]) for part in (0, 1))
+    model = model + np.random.default_rng(6).normal(0, 1, model.size)
+    week, stores = pl.concat([half[2] for half in halves]), pl.concat([half[3] for half in halves])
+    store = stores["store"].to_numpy()
+    unit = (naive**2).mean()
+    parts = (model**2 - (model**2).mean() / unit * naive**2) / unit
+    fitted = OLS(parts, np.ones(parts.size)).fit()
+
+    def by(groups: np.ndarray) -> float:
+        count = np.unique(groups).size
+        return cov_cluster(fitted, groups, use_correction=False).item() * count / (count - 1)
+
+    at_once = by(week.to_numpy()) + by(store) - by(week.to_numpy() * 1000 + store)
+    margin = t.ppf(0.975, 10) * math.sqrt(at_once)
+    low, high = skill_interval(np.zeros(model.size), model, naive, periods=week, series=stores)
+    assert (high - low) / 2 == pytest.approx(margin, rel=1e-6)
+    assert at_once > max(by(week.to_numpy()), by(store))
 
 
 def test_limits_hold_the_true_skill_where_weeks_and_stores_share_shocks_and_those_of_independent_rows_do_not():

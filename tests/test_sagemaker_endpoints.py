@@ -163,6 +163,20 @@ def test_interleaved_retailers_are_answered_by_their_own_models(
         endpoints.invoke("outlet", b"price=3")
 
 
+def test_an_endpoint_that_somebody_else_has_changed_to_another_retailers_model_is_not_answered_from(
+    endpoints: SageMakerEndpoints, models: list[ServedModel], sagemaker: Any
+) -> None:
+    """The configuration is a sound one, so the container starts; only the request can tell whose answer was meant."""
+    for model in (models[0], models[3]):
+        endpoints.deploy(model)
+    for retailer in ("outlet", "slow-shop"):
+        endpoints.wait(retailer)
+    sagemaker.update_endpoint(EndpointName=NAME, EndpointConfigName=models[3].name)
+    assert endpoints.wait("outlet").model == models[3].name
+    with pytest.raises(UserError, match=r"^this is the model of retailer 'slow-shop', not of 'outlet'"):
+        endpoints.invoke("outlet", REQUEST)
+
+
 def test_a_container_does_not_start_with_another_retailers_model(
     aws: AwsDouble, endpoints: SageMakerEndpoints, models: list[ServedModel], storage: Storage, local: Storage
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
-from project import OPTIONS, Project, failure, metadata
+from project import FAST, OPTIONS, Project, failure, metadata
 
 from optiflow.pipelines import PIPELINES
 from optiflow.samples import item_demand, orders, turnover
@@ -165,6 +165,21 @@ def test_what_names_no_model_or_one_that_is_gone_is_said(orders_shop: Shop) -> N
     kind, said = failure(orders_shop.run("mse_report"))
     assert kind == "input"
     assert "does not say which model made it: materialize orders/predictions" in said
+
+
+def test_equal_rows_are_scored_anew_by_another_model(orders_shop: Shop) -> None:
+    first, mse = orders_shop.judged()
+    predicted = orders_shop.project.table("predictions", DATASET)
+    fewer = {**OPTIONS, "hyperparameters": {**FAST, "num_round": 2}}
+    orders_shop.project.drop(f"{DATASET}.csv", orders.orders(400, seed=3, bad_rows=False), fewer)
+    result = orders_shop.project.run("orders_job", DATASET)
+    assert result.success, failure(result)
+    again = orders_shop.project.table("predictions", DATASET)
+    assert again["row"].equals(predicted["row"])
+    assert not metadata(result, "prediction_job")["adopted"]
+    assert again["model"].unique().to_list() == [orders_shop.judged()[0]] != [first]
+    assert not again["predicted"].equals(predicted["predicted"])
+    assert orders_shop.judged()[1] > 1.02 * mse
 
 
 def test_another_revision_with_equal_training_rows_takes_the_job_over(orders_shop: Shop) -> None:

@@ -190,6 +190,16 @@ def test_a_flagged_row_says_which_value_is_unusual(
     assert reason in result["reasons"][0]
 
 
+def test_no_price_of_a_new_item_is_far_from_usual_since_nobody_knows_what_is(rows: pl.DataFrame, model: Path) -> None:
+    new = one(rows, item_id="never seen before")
+    prices = [0.05, 1.0, 30.0, 9_999.0]
+    priced = pl.concat([new.with_columns(unit_price=pl.lit(price)) for price in prices])
+
+    assert scored(model, priced)["anomaly_score"].n_unique() == 1
+    known = pl.concat([one(rows).with_columns(unit_price=pl.lit(price)) for price in prices])
+    assert scored(model, known)["anomaly_score"].n_unique() == len(prices)
+
+
 def test_a_booking_at_night_says_the_hour(rows: pl.DataFrame, model: Path) -> None:
     night = one(rows).with_columns(pl.col("created_at").dt.truncate("1d") + pl.duration(hours=3, minutes=30))
 

@@ -19,7 +19,8 @@ from optiflow.learners.store_sales.calendar_effects import easter, effects
 from optiflow.learners.store_sales.history import prepare
 from optiflow.learners.store_sales.intervals import Bands, learn_bands
 from optiflow.learners.store_sales.panel import read_panel
-from optiflow.learners.store_sales.seasonal_growth import GRID, Growth, choose_growth, seasonal_growth
+from optiflow.learners.store_sales.past_totals import total_off
+from optiflow.learners.store_sales.seasonal_growth import GRID, Growth, choose_growth, seasonal_growth, seasonal_naive
 from optiflow.learners.store_sales.validation import Past, choose, past_origins, useful
 
 FIRST = date(2014, 1, 3)  # a Friday
@@ -85,6 +86,45 @@ def test_the_weeks_ahead_are_close_to_what_really_comes(stores, trained):
         assert np.abs(made.loc[made.store == store, "predicted"] / coming - 1).mean() < 0.04
     assert made["row"].isna().all()
     assert list(made["date"].unique()) == [FIRST + timedelta(weeks=WEEKS + i) for i in range(HORIZON)]
+
+
+def test_the_naive_forecast_of_a_week_is_what_was_sold_52_weeks_before_it():
+    sales = 100.0 + np.arange(WEEKS)
+    history = prepare(read_panel(table({"A": (0, sales), "B": (0, 2 * sales)})), 60, "week_end")
+    last_year = sales[WEEKS - 52 :]
+    coming = np.concatenate([last_year, last_year[:8]])  # beyond a year the last one is repeated
+    np.testing.assert_allclose(np.exp(seasonal_naive(history)), np.column_stack([coming, 2 * coming]))
+
+
+def test_a_gap_that_an_origin_lies_in_is_filled_without_the_weeks_after_it():
+    known = three_stores()
+    known["B"][1][90:100] = np.nan
+    later = {name: (start, sales.copy()) for name, (start, sales) in known.items()}
+    later["B"][1][100:] *= 9
+    one, other = (read_panel(table(cells)).until(96) for cells in (known, later))
+    np.testing.assert_array_equal(one.logs, other.logs)
+    # The last weeks before the origin are missing: they get those of a year before.
+    np.testing.assert_allclose(np.exp(one.logs[90:96, 1]), known["B"][1][38:44])
+
+
+def test_a_total_was_off_by_the_stores_whose_sales_are_known_alone():
+    known = {"A": (0, np.full(WEEKS, 100.0)), "B": (0, np.full(WEEKS, 300.0)), "late": (WEEKS - 2, np.full(2, 50.0))}
+    known["B"][1][-3] = np.nan
+    known["A"][1][-1] = 180.0
+    panel = read_panel(table(known))
+    made = np.log(np.tile([120.0, 200.0], (4, 1)))  # of A and B; the third store came after the origin
+    # By hand: 400 of 320 sold; A's 100 of 120 while B has no row; 400 of 320 again; and 480 of 320.
+    np.testing.assert_allclose(total_off(panel, WEEKS - 4, made), [0.25, -1 / 6, 0.25, 0.5])
+
+
+def test_a_week_that_was_filled_is_no_truth_to_judge_by():
+    known = three_stores()
+    known["B"][1][-3:-1] = np.nan
+    (past,) = past_origins(read_panel(table(known)), HORIZON, 1, 13, "week_end")
+    assert past.stores == ("A", "B", "C")
+    sold = np.column_stack([sales[-HORIZON:] for _, sales in known.values()])
+    np.testing.assert_allclose(np.exp(past.actual), sold)
+    assert np.isnan(past.actual).sum() == 2
 
 
 def test_the_intervals_lie_in_one_another_around_the_forecast(stores, trained):

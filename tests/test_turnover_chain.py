@@ -127,6 +127,18 @@ def test_young_items_may_be_newer(project: Project, genuine: Ran) -> None:
     assert split_disjoint(project, genuine.revision).passed
 
 
+def test_held_out_items_that_show_their_hidden_day_of_sale_are_found_out(project: Project, genuine: Ran) -> None:
+    path: Path = project.path("test", OUTLET, ".parquet", genuine.revision)
+    sound, sold = path.read_bytes(), project.table("enriched", OUTLET, genuine.revision).select("row", "sold")
+    pl.read_parquet(sound).join(sold, on="row", how="left", maintain_order="left").write_parquet(path)
+    try:
+        found = split_disjoint(project, genuine.revision)
+    finally:
+        path.write_bytes(sound)
+    assert not found.passed
+    assert found.metadata["target_in_test"].value == 1
+
+
 def split_disjoint(project: Project, revision: str) -> dg.AssetCheckEvaluation:
     """The check alone, on what lies in the lake now."""
     check = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(["turnover", "actuals"]), "split_disjoint"))

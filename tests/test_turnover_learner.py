@@ -15,7 +15,7 @@ from optiflow.errors import UserError
 from optiflow.learners import turnover as learner
 from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.learners.turnover import measures, survival
-from optiflow.learners.turnover.calibration import fit_platt
+from optiflow.learners.turnover.calibration import cross_fitted, fit_platt
 from optiflow.learners.turnover.features import MISSING, UNSEEN, Encoder
 from optiflow.learners.turnover.labels import Labels
 from optiflow.learners.turnover.serving import answer, load
@@ -73,6 +73,46 @@ def test_days_beat_the_mean_of_the_category_on_held_out_items(rows: pl.DataFrame
     naive_error = measures.day_errors(days_of(test), naive.to_numpy())
     assert model_error["rmse"] < 0.8 * naive_error["rmse"]
     assert model_error["mae"] < 0.7 * naive_error["mae"]
+
+
+def test_chances_of_the_classifier_come_true_where_few_items_are_quick(tmp_path: Path) -> None:
+    """Days that no bell curve of ln(days) follows: of each brand a share sells on day 29, and the others on day 31 or much later."""
+    rng = np.random.default_rng(17)
+    share = {"A": 0.6, "B": 0.1, "C": 0.02}
+    brand = rng.choice(list(share), 3000)
+    quick = rng.random(3000) < [share[name] for name in brand]
+    days = np.where(quick, 29, np.where(rng.random(3000) < 0.5, 31, rng.integers(200, 500, 3000)))
+    created = EXPORT_DAY - timedelta(days=900) + pl.Series(np.arange(3000) // 10) * timedelta(days=1)
+    items = pl.DataFrame(
+        {
+            "row": np.arange(2, 3002),
+            "created": created,
+            "sold": created + pl.Series(days) * timedelta(days=1),
+            "as_of": [EXPORT_DAY] * 3000,
+            "price": 100.0,
+            "description": "a thing",
+            "category": "things",
+            "brand": brand,
+        }
+    )
+    assert trained(tmp_path, items[:1600], items[1600:2300])["chosen"] == "classifier"
+    said = scored(tmp_path, items[2300:]).with_columns(brand=pl.Series(brand[2300:]))
+    means = dict(said.group_by("brand").agg(pl.col("chance_30_days").mean()).iter_rows())
+    assert means == {name: pytest.approx(true, abs=0.08) for name, true in share.items()}
+
+
+@pytest.mark.parametrize("rows", [3, 23, 250])
+def test_every_validation_item_gets_its_chance_from_a_calibration_that_has_not_seen_it(rows: int) -> None:
+    seen: list[np.ndarray] = []
+
+    def fit_and_score(fitted: np.ndarray, held: np.ndarray) -> np.ndarray:
+        assert not set(fitted) & set(held)
+        assert sorted([*fitted, *held]) == list(range(rows))
+        seen.append(held)
+        return held / rows
+
+    np.testing.assert_array_equal(cross_fitted(rows, fit_and_score), np.arange(rows) / rows)
+    assert sorted(np.concatenate(seen)) == list(range(rows))
 
 
 def test_chances_come_true_and_beat_the_base_rate(rows: pl.DataFrame, model: tuple[Path, Any]) -> None:
