@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
-.PHONY: help demo test test-crash soak dev bench bench-accuracy bench-verdicts lint format clean setup
+.PHONY: help demo test test-crash soak burst dev bench bench-accuracy bench-verdicts lint format clean setup
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -34,6 +34,9 @@ test-crash: .venv/dev ## Kill runs at 30 random points, watch the ends of 30 (15
 
 soak: .venv/dev ## Half an hour of `make dev` under load: every file has its report, nothing fails, leaks or grows slower
 	@$(BIN)/python -m benchmarks.soak
+
+burst: .venv/dev ## 200 files at once under `make dev`: the first report comes within a minute
+	@$(BIN)/python -m benchmarks.burst
 
 lint: .venv/dev ## Formatting, lint rules, types, import contracts, secrets
 	@$(BIN)/ruff format --check $(CODE)

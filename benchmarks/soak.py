@@ -69,14 +69,14 @@ def main(arguments: list[str]) -> int:
             ticks = _ask(project, TICKS)["sensorsOrError"]["results"]
             failed = _failed_runs(project)
         finally:
-            _end(project)
+            end(project)
         left = _processes(folder)
         return 0 if _told(seen, ticks, failed, left) else 1
 
 
 def _watch(project: "Project", seconds: float, rows: int) -> Seen:
     seen, begun, turn = Seen(), time.monotonic(), 0
-    _wait_for_ui(project)
+    wait_for_ui(project)
     while True:
         now = time.monotonic() - begun
         if now < seconds:
@@ -97,7 +97,12 @@ def _watch(project: "Project", seconds: float, rows: int) -> Seen:
         time.sleep(max(0.0, begun + turn * EVERY_SECONDS - time.monotonic()))
 
 
-def _wait_for_ui(project: "Project") -> None:
+def wait_for_ui(project: "Project") -> None:
+    """Return once the UI answers and has loaded the code location.
+
+    Raises:
+        SystemExit: that took over two minutes.
+    """
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
@@ -152,7 +157,7 @@ def _cause(instance: "dg.DagsterInstance", run_id: str) -> str:
     return failures[0].get_dagster_event().message or "no cause" if failures else "no cause"
 
 
-def _end(project: "Project") -> None:
+def end(project: "Project") -> None:
     """As Ctrl-C does in a terminal; what is left after a minute was not ended by Dagster."""
     os.killpg(project.group, signal.SIGINT)
     deadline = time.monotonic() + 60

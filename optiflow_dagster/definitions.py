@@ -15,6 +15,7 @@ from optiflow_dagster.schedules import fred_schedule, retraining_schedule
 from optiflow_dagster.sensors.external_jobs import external_jobs_sensor
 from optiflow_dagster.sensors.run_failure import run_failure_sensor
 from optiflow_dagster.sensors.runs_retention import runs_retention_sensor
+from optiflow_dagster.sensors.unstarted_runs import unstarted_runs_sensor
 from optiflow_dagster.sensors.uploads import uploads_sensor
 from resources.adapters import Adapters
 from resources.settings import Settings, load_settings
@@ -34,6 +35,7 @@ def build_definitions(settings: Settings, **resource_overrides: object) -> dg.De
         sensors=[
             uploads_sensor(jobs, settings.upload_settle_seconds, settings.upload_queue_url),
             external_jobs_sensor(jobs.values()),
+            unstarted_runs_sensor([refresh, *(job for parts in jobs.values() for job in parts.parts())]),
             run_failure_sensor(settings.alert_url),
             runs_retention_sensor(settings.keep_runs_days),
         ],

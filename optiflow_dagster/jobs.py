@@ -31,9 +31,13 @@ class PipelineJobs:
     report: "AssetJob"
     whole: "AssetJob"
 
+    def parts(self) -> "list[AssetJob]":
+        """Those that sensors and schedules ask for."""
+        return [self.training, self.prediction, self.report]
+
     def all(self) -> "list[AssetJob]":
         """All four."""
-        return [self.training, self.prediction, self.report, self.whole]
+        return [*self.parts(), self.whole]
 
 
 def pipeline_jobs(pipeline: Pipeline) -> PipelineJobs:

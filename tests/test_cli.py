@@ -1,22 +1,30 @@
 """The command line as a person or a script meets it: what is printed, what is written, and the exit code."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+import dagster as dg
 import polars as pl
 import pytest
 import yaml
 from fred_server import FredServer
 from project import FAST, OPTIONS, ROOT, Project, Said, assert_lake_is_whole, fresh_project
+from queued_runs import stored_run
 
 from optiflow.samples import orders as samples
+from optiflow_dagster.asked_runs import FOLLOWS_TAG
 from optiflow_dagster.cli import main
+from optiflow_dagster.unstarted_runs import AGAIN_TAG, FIRST_PAUSE
+from resources.catalog.records import JobRecord
+from resources.jobs.contract import JobKind, JobStatus
 
 ORDERS = samples.orders(rows=400, seed=5)
 FLAGS = ("--target", "quantity", "--date-column", "order_date", "--series", "UNRATE, DCOILWTICO")
@@ -207,8 +215,35 @@ def test_status_lists_datasets_jobs_and_models(project, ran):
 
 
 def test_status_of_a_new_project_says_that_there_is_nothing_yet(other):
-    assert json.loads(other.optiflow("status", "--json").out) == {"datasets": [], "jobs": [], "models": []}
+    shown = json.loads(other.optiflow("status", "--json").out)
+    assert shown == {"datasets": [], "jobs": [], "models": [], "unstarted_runs": []}
+    assert "failed to start" not in other.optiflow("status").out
     assert "Datasets: none yet." in other.optiflow("status").out
+
+
+def test_status_shows_runs_that_failed_to_start_and_whether_they_are_asked_for_again(other, monkeypatch):
+    monkeypatch.setattr("optiflow_dagster.unstarted_runs.MOST_TRIES", 2)  # each run has a database of its own
+    job = JobRecord(
+        "orders-a-training-1", JobKind.TRAINING, "orders", "a", "r", "run", JobStatus.COMPLETED, datetime.now(UTC)
+    )
+    other.adapters.catalog.open().put_job(job)
+    tags = {FOLLOWS_TAG: f"{job.name}/1", "dagster/sensor_name": "external_jobs_sensor"}
+    with contextlib.chdir(other.home), dg.DagsterInstance.from_config(str(other.home)) as instance:
+        first = stored_run(instance, "orders_prediction_job", "a", tags)
+        instance.report_run_failed(instance.get_run_by_id(first))
+        (row,) = json.loads(other.optiflow("status", "--json").out)["unstarted_runs"]
+        again = datetime.fromisoformat(row.pop("again_at"))
+        assert timedelta(0) < again - datetime.now(UTC) <= FIRST_PAUSE
+        same = {"run": "orders_prediction_job", "dataset": "a", "follows": job.name}
+        assert row == {**same, "run_id": first, "tries": 1}
+        said = other.optiflow("status").out
+        assert "Runs that failed to start (1)" in said
+        assert f"again at {again:%Y-%m-%d %H:%M:%S}" in said
+        second = stored_run(instance, "orders_prediction_job", "a", {**tags, AGAIN_TAG: first})
+        instance.report_run_failed(instance.get_run_by_id(second))
+    (row,) = json.loads(other.optiflow("status", "--json").out)["unstarted_runs"]
+    assert row == {**same, "run_id": second, "tries": 2, "again_at": None}
+    assert "given up: start it in the UI" in other.optiflow("status").out
 
 
 def test_report_is_the_one_in_the_lake(project, ran):

@@ -180,17 +180,17 @@ class Ticks:
     def store(self) -> CatalogStore:
         return self.adapters.catalog.open()
 
-    def __call__(self) -> dg.SensorResult | SkipReason:
+    def __call__(self, sensor: str = "external_jobs_sensor") -> dg.SensorResult | SkipReason:
         context = dg.build_sensor_context(
             instance=self.instance,
             repository_def=self.repository,
             resources={"catalog": self.adapters.catalog, "jobs": self.jobs},
         )
-        result: Any = self.repository.get_sensor_def("external_jobs_sensor")(context)
+        result: Any = self.repository.get_sensor_def(sensor)(context)
         return result
 
-    def requests(self) -> list[dg.RunRequest]:
-        result = self()
+    def requests(self, sensor: str = "external_jobs_sensor") -> list[dg.RunRequest]:
+        result = self(sensor)
         assert isinstance(result, dg.SensorResult)
         return list(result.run_requests or [])
 
@@ -266,6 +266,36 @@ def test_a_job_that_has_its_run_is_not_asked_for_again_unless_that_never_reached
     tick.store.mark_followed_up(["good"])
     tick.store.put_job(job("good", run_id="run-2"))
     assert {another.run_key for another in tick.requests()} == {"good/2", "scored/1"}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["follows", "submits again"])
+def test_a_follow_up_that_never_began_is_asked_for_again_until_it_begins(
+    tick: Ticks, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optiflow_dagster.unstarted_runs.FIRST_PAUSE", timedelta(0))
+    tick.store.put_job(job("good"))
+    if again:
+        tick.store.put_job(job("bad", dataset="other"))
+        ended = NOW + timedelta(minutes=1)
+        tick.store.update_job(
+            JobState("bad", TRAINING, JobStatus.FAILED, NOW, ended_at=ended, failure_reason="CapacityError: x")
+        )
+    request = tick.requests()[-1]
+    assert str(request.run_key).endswith("/again") is again
+    run_ids = [asked_run(tick.instance, request, "external_jobs_sensor")]
+    for number in (1, 2):
+        assert not tick("unstarted_runs_sensor").run_requests
+        tick.instance.report_run_failed(tick.instance.get_run_by_id(run_ids[-1]))
+        assert request.run_key not in [asked.run_key for asked in tick.requests()]
+        (new,) = tick.requests("unstarted_runs_sensor")
+        assert new.run_key == f"{run_ids[0]}/{number}"
+        assert (new.job_name, new.asset_selection) == (request.job_name, request.asset_selection)
+        assert request.tags.items() <= new.tags.items()
+        assert new.tags["dagster/partition"] == request.partition_key
+        run_ids.append(asked_run(tick.instance, new, "unstarted_runs_sensor"))
+    tick.instance.report_run_failed(tick.instance.get_run_by_id(run_ids[-1]))
+    tick.store.mark_followed_up(["good", "bad"])
+    assert not tick("unstarted_runs_sensor").run_requests
 
 
 def test_a_failed_job_turns_its_model_red_and_is_not_followed_up_again(tick: Ticks) -> None:

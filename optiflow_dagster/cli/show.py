@@ -1,6 +1,7 @@
 """What `status` and `report` show: the catalog and a report, as tables or as JSON."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -10,13 +11,17 @@ from rich.table import Table
 from optiflow.dataset_id import check_dataset_id
 from optiflow.errors import UserError
 from optiflow.pipelines.spec import Pipeline
+from optiflow_dagster.asked_runs import FOLLOWS_TAG, PARTITION_TAG
 from optiflow_dagster.cli.workplace import Workplace
+from optiflow_dagster.unstarted_runs import UnstartedRun, unstarted_runs
 from resources.catalog.records import DatasetRecord
 
 SHOWN_ROWS = 20
 DATASETS = ("pipeline", "dataset", "revision", "file_name", "created_at")
 JOBS = ("name", "status", "ended_at", "failure_reason")
 MODELS = ("name", "stage", "mse", "skill", "created_at")
+UNSTARTED = ("run", "dataset", "follows", "tries", "next")
+GIVEN_UP = "given up: start it in the UI"
 PIPED_WIDTH = 160
 
 
@@ -27,12 +32,30 @@ def console() -> Console:
 
 
 def status(workplace: Workplace) -> dict[str, list[dict[str, Any]]]:
-    """Datasets, jobs and models of the catalog as plain values, the newest first. Times are ISO 8601, UTC."""
+    """Datasets, jobs and models of the catalog as plain values, the newest first. Times are ISO 8601, UTC.
+
+    Also `unstarted_runs`: what waits for a run that has failed to start so far.
+    """
     store = workplace.adapters.catalog.open()
+    with workplace.instance() as instance:
+        unstarted = unstarted_runs(instance, store.open_jobs, datetime.now(UTC))
     return {
         "datasets": [_plain(vars(d) | {"options": d.options.model_dump(mode="json")}) for d in store.datasets()],
         "jobs": [_plain(vars(job)) for job in store.jobs()],
         "models": [_plain(vars(model)) for model in store.models()],
+        "unstarted_runs": [_plain(_unstarted(one)) for one in unstarted],
+    }
+
+
+def _unstarted(one: UnstartedRun) -> dict[str, Any]:
+    tags = one.run.tags
+    return {
+        "run": one.run.job_name,
+        "run_id": one.run.run_id,
+        "dataset": tags.get(PARTITION_TAG),
+        "follows": tags.get(FOLLOWS_TAG, "").split("/")[0] or None,
+        "tries": one.tries,
+        "again_at": one.due,
     }
 
 
@@ -41,12 +64,17 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def print_status(console: Console, rows: dict[str, list[dict[str, Any]]]) -> None:
-    """The catalog as three tables."""
+    """The catalog as three tables, and a fourth where runs have failed to start."""
     models = [row | {"mse": row["metrics"].get("mse"), "skill": row["metrics"].get("skill")} for row in rows["models"]]
+    unstarted = [
+        row | {"next": f"again at {_cell('again_at', row['again_at'])}" if row["again_at"] else GIVEN_UP}
+        for row in rows["unstarted_runs"]
+    ]
     for title, columns, body in (
         ("Datasets", DATASETS, rows["datasets"]),
         ("Jobs", JOBS, rows["jobs"]),
         ("Models", MODELS, models),
+        *([("Runs that failed to start", UNSTARTED, unstarted)] if unstarted else []),
     ):
         table = Table(title=f"{title} ({len(body)})", title_justify="left", box=None, pad_edge=False)
         for column in columns:

@@ -38,7 +38,7 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
     """One sensor for the jobs of all pipelines."""
 
     @dg.sensor(
-        jobs=[job for pipeline in pipelines for job in (pipeline.training, pipeline.prediction, pipeline.report)],
+        jobs=[job for pipeline in pipelines for job in pipeline.parts()],
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
