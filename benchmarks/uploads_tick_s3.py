@@ -25,7 +25,7 @@ from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, 
 from resources.aws.client import client
 from resources.landing import landing_prefix, pair_files
 from resources.settings import load_settings
-from resources.storage import S3Storage
+from resources.storage import UPLOADS, S3Storage
 
 if TYPE_CHECKING:
     from aws_double.client import AwsDouble
@@ -144,11 +144,13 @@ def told_queue(name: str) -> str:
 
 
 def tell(bucket: str) -> None:
-    """Let S3 tell the queue of the bucket's name of each object that is put."""
+    """Let S3 tell the queue of the bucket's name of each upload, as `deploy/upload-events.json` does."""
     sqs: Any = client("sqs")
     url = sqs.get_queue_url(QueueName=bucket)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    wanted = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    landing = {"Name": "prefix", "Value": f"{UPLOADS}/"}  # what the sensor itself writes would count as a message
+    told = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": [landing]}}}
+    wanted = {"QueueConfigurations": [told]}
     client("s3").put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
 
 
