@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,6 +28,9 @@ from optiflow.container.ending import EXIT_DISK_FULL
 from optiflow.container.scoring import write_predictions
 from optiflow.errors import UserError
 from optiflow.learners.xgboost import load
+from resources.jobs.source import UNPACK_AND_RUN
+
+ROOT = Path(__file__).parent.parent
 
 PARAMS = {"num_round": "12", "eta": "0.3", "max_depth": "4", "nthread": "1"}
 
@@ -301,6 +305,36 @@ def test_a_malicious_archive_is_refused_and_leaves_nothing(tmp_path, bad, said):
     with pytest.raises(UserError, match=said):
         extract_model(path, tmp_path / "target" / "deep")
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+
+
+def python_without_filters() -> str | None:
+    """An interpreter from before tarfile's filters (3.11.4), if this machine has one, as Debian 12 does."""
+    for name in ("/usr/bin/python3", "python3.11", "python3.10"):
+        known = ["-c", "import sys, tarfile; sys.exit(sys.version_info < (3, 10) or hasattr(tarfile, 'data_filter'))"]
+        if (python := shutil.which(name)) and not subprocess.run([python, *known], capture_output=True).returncode:
+            return python
+    return None
+
+
+@pytest.mark.skipif(python_without_filters() is None, reason="every Python here has tarfile's filters")
+def test_archives_are_unpacked_and_refused_by_a_python_without_filters_too(tmp_path):
+    python = str(python_without_filters())
+    unpack = (
+        "import sys, pathlib; from optiflow.artifact import extract_model;"
+        "print(extract_model(*map(pathlib.Path, sys.argv[1:])).read_bytes())"
+    )
+    good = archive(tmp_path / "good.tar.gz", [member(MODEL_FILE), member("folder/file")])
+    done = subprocess.run([python, "-c", unpack, good, tmp_path / "a"], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, f"{b'model'}\n"), done.stderr
+    for bad in (member("../outside"), member("/etc/outside"), member("link", tarfile.SYMTYPE, "/etc/passwd")):
+        path = archive(tmp_path / "bad.tar.gz", [member(MODEL_FILE), bad])
+        done = subprocess.run([python, "-c", unpack, path, tmp_path / "b"], capture_output=True, text=True, cwd=ROOT)
+        assert "UserError: bad.tar.gz is refused" in done.stderr
+    assert not (tmp_path / "b").exists()
+
+    code = archive(tmp_path / "sourcedir.tar.gz", [member("optiflow_job.py")], b"print('started')")
+    done = subprocess.run([python, "-c", UNPACK_AND_RUN, code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
 
 
 def test_an_archive_with_too_much_in_it_is_refused(tmp_path):

@@ -56,9 +56,11 @@ DIGEST_LENGTH = 12
 
 # Python unpacks, because Amazon Linux's base image has no tar. SageMaker allows 256 characters and no line break.
 UNPACK_AND_RUN = (
-    "import os,sys,tarfile,tempfile;"
+    "import os,sys,tarfile as t,tempfile;"
     "d=tempfile.mkdtemp();"
-    "tarfile.open(sys.argv[1]).extractall(d,filter='data');"
+    "a=t.open(sys.argv[1]);"
+    "a.extraction_filter=getattr(t,'data_filter',None);"  # Python has it since 3.10.12
+    "a.extractall(d);"
     f"os.execv(sys.executable,[sys.executable,d+'/{ENTRY_POINT}',*sys.argv[2:]])"
 )
 
