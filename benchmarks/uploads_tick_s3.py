@@ -20,7 +20,7 @@ from benchmarks.figure import Figure
 from benchmarks.measuring import in_turns, timed
 from benchmarks.peers.list_bucket import objects_since, walk
 from optiflow_dagster.definitions import build_definitions
-from optiflow_dagster.sensors.uploads import S3_OVERLAP
+from optiflow_dagster.sensors.uploads import RUNS_AHEAD, S3_OVERLAP
 from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, write_cursor
 from resources.aws.client import client
 from resources.landing import landing_prefix, pair_files
@@ -88,19 +88,19 @@ class Watched:
     def listing_seconds(self, instance: dg.DagsterInstance) -> float:
         """How long a tick takes that lists the bucket and asks for the new objects."""
         requests, seconds = timed(partial(self.tick, instance, move=False))
-        return _checked(requests, seconds)
+        return _checked(requests, seconds, RUNS_AHEAD)
 
     def queue_seconds(self, instance: dg.DagsterInstance) -> float:
         """How long a tick takes that reads the messages of new uploads, and deletes those of the tick before."""
         for key in self.new_keys(NEW):
             client("s3").put_object(Bucket=self.bucket, Key=key, Body=b"x")
         requests, seconds = timed(partial(self.tick, instance, move=True))
-        return _checked(requests, seconds)
+        return _checked(requests, seconds, NEW)
 
 
-def _checked(requests: list[dg.RunRequest], seconds: float) -> float:
-    if len({request.run_key for request in requests}) != NEW:
-        raise SystemExit(f"The sensor asked for {len(requests)} runs, not for the {NEW} new uploads.")
+def _checked(requests: list[dg.RunRequest], seconds: float, wanted: int) -> float:
+    if len({request.run_key for request in requests}) != wanted:
+        raise SystemExit(f"The sensor asked for {len(requests)} runs, not for {wanted} of the new uploads.")
     return seconds
 
 

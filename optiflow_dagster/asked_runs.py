@@ -13,6 +13,7 @@ SENSOR_TAG = "dagster/sensor_name"
 SCHEDULE_TAG = "dagster/schedule_name"
 FOLLOWS_TAG = "optiflow/follows"
 """`<job>/<round>`: the ended job that the run follows; `<job>/<round>/again`: the job that it submits again."""
+UPLOADS_SENSOR = "uploads_sensor"
 RUNS_A_QUERY = 500
 
 
@@ -22,6 +23,12 @@ def records_tagged(instance: dg.DagsterInstance, tag: str, values: Collection[st
     wanted = list(values)
     for start in range(0, len(wanted), RUNS_A_QUERY):
         yield from instance.get_run_records(dg.RunsFilter(tags={tag: wanted[start : start + RUNS_A_QUERY]}))
+
+
+def count_queued_uploads(instance: dg.DagsterInstance, job: str | None = None) -> int:
+    """How many runs that `uploads_sensor` has asked for wait in the queue, of all jobs or of one."""
+    wanted = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.QUEUED], tags={SENSOR_TAG: UPLOADS_SENSOR})
+    return instance.get_runs_count(wanted)
 
 
 def is_asked_for(run: dg.DagsterRun) -> bool:

@@ -11,14 +11,11 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from optiflow_dagster.asked_runs import PARTITION_TAG, RUN_KEY_TAG, SENSOR_TAG, UPLOADS_SENSOR
 from resources.catalog.records import JobRecord
 
-UPLOADS_SENSOR = "uploads_sensor"
-PARTITION_TAG = "dagster/partition"
 ROOT_TAG = "dagster/root_run_id"
 PARENT_TAG = "dagster/parent_run_id"
-RUN_KEY_TAG = "dagster/run_key"
-SENSOR_TAG = "dagster/sensor_name"
 
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _ENDS = (dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from optiflow.pipelines.spec import Pipeline
-from optiflow_dagster.jobs import PipelineJobs
+from optiflow_dagster.asked_runs import PARTITION_TAG
+from optiflow_dagster.jobs import PRIORITY_TAG, PipelineJobs
 from optiflow_dagster.partitions import DATASETS, SERIES
 from resources.landing import live_datasets
 from resources.storage import Storage
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 DAILY = "30 6 * * *"
 WEEKLY = "0 5 * * 1"
-PARTITION_TAG = "dagster/partition"
+BEHIND_UPLOADS = "-1"
+"""Thousands of retrainings wait at once; somebody waits for what was just uploaded."""
 
 
 def fred_schedule(job: "AssetJob") -> dg.ScheduleDefinition:
@@ -54,7 +56,7 @@ def retraining_schedule(pipeline: Pipeline, jobs: PipelineJobs) -> dg.ScheduleDe
             yield dg.SkipReason(f"No dataset of {pipeline.name} has a file in its landing folder.")
         for dataset in known:
             # With the partition's tag, so that Dagster does not ask its database for each key, 7 ms each: we have just read them.
-            tags = {PARTITION_TAG: dataset}
+            tags = {PARTITION_TAG: dataset, PRIORITY_TAG: BEHIND_UPLOADS}
             yield dg.RunRequest(run_key=f"{dataset}@{_day(context)}", partition_key=dataset, tags=tags)
 
     return retraining

@@ -1,6 +1,7 @@
 """In which order queued runs are begun, and which are dropped: told by Dagster's own queue and run storage."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from queued_runs import asked_run, status_of, stored_run
 
 from optiflow.pipelines import PIPELINES
 from optiflow_dagster.sensors.replaced_runs import REASON, drop_replaced
+from resources.storage import FileStorage
 
 SENSOR = {"dagster/sensor_name": "uploads_sensor"}
 REQUEST = dg.RunRequest(run_key="orders/a.csv@2", job_name="orders_training_job", partition_key="a")
@@ -45,6 +47,26 @@ def test_what_was_begun_is_brought_to_its_report_before_new_uploads_are_begun(
         job = definitions.resolve_job_def(f"orders_{part}_job")
         stored_run(instance, job.name, dataset, job.run_tags)  # the daemon gives runs the tags of their job
     assert begun(instance) == ["e", "g", "c", "f", "a", "b", "d"]
+
+
+def test_what_was_just_uploaded_is_begun_before_the_weekly_retrainings(
+    instance: dg.DagsterInstance, definitions: dg.Definitions, tmp_path: Path
+) -> None:
+    storage = FileStorage(uri=tmp_path.joinpath("storage").as_uri())
+    storage.write_bytes("uploads/orders/old.csv", b"a\n1\n")
+    instance.add_dynamic_partitions("optiflow_orders", ["old"])
+    repository = definitions.get_repository_def()
+    with dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=datetime(2024, 5, 6, 5, tzinfo=UTC),
+        repository_def=repository,
+        resources={"storage": storage},
+    ) as context:
+        tick = repository.get_schedule_def("orders_retraining_schedule").evaluate_tick(context)
+    (request,) = tick.run_requests or []
+    stored_run(instance, "orders_training_job", "old", request.tags)
+    stored_run(instance, "orders_training_job", "new", SENSOR)
+    assert begun(instance) == ["new", "old"]
 
 
 def test_every_pipeline_has_the_same_order(definitions: dg.Definitions) -> None:

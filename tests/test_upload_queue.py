@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from aws_double.client import REGION, AwsDouble
 from dagster._core.definitions.run_request import SkipReason
-from queued_runs import asked_run, status_of
+from queued_runs import asked_run, status_of, stored_run
 from s3_events import bridged, by_sns, direct
 
 from optiflow_dagster.definitions import build_definitions
@@ -270,6 +270,17 @@ def test_a_tick_takes_a_bounded_number_and_the_next_ones_the_rest(queue: Queue, 
     assert len(queue.requests()) == 1
     queue.said()
     assert queue.left() == 0
+
+
+def test_messages_wait_in_their_queue_while_enough_runs_of_uploads_wait_in_dagsters(queue: Queue) -> None:
+    for number in range(99):
+        tags = {"dagster/sensor_name": "uploads_sensor"}
+        stored_run(queue.instance, "orders_training_job", f"waiting-{number}", tags)
+    queue.send(*(direct(queue.put(f"orders/{name}.csv")) for name in "ab"))
+    assert len(queue.requests()) == 1
+    stored_run(queue.instance, "orders_training_job", "waiting-99", tags)
+    queue.said()
+    assert queue.left() == 1
 
 
 @pytest.mark.parametrize(

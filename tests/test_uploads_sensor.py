@@ -13,7 +13,7 @@ import pytest
 from dagster._core.definitions.run_request import SkipReason
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from queued_runs import asked_run, status_of
+from queued_runs import asked_run, status_of, stored_run
 
 from optiflow.pipelines.orders import ORDERS
 from optiflow_dagster.definitions import build_definitions
@@ -273,11 +273,31 @@ def test_files_of_one_instant_are_both_requested_each_once(tick: Ticks, monkeypa
 
 
 def test_a_tick_takes_a_bounded_number_and_the_next_ones_the_rest(tick: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "FILES_A_TICK", 2)
+    monkeypatch.setattr(uploads, "RUNS_AHEAD", 2)
     for number in range(5):
         tick.put(f"f{number}.csv")
     assert [len(tick.requests()) for _ in range(3)] == [2, 2, 1]
     assert len(set(tick.run_keys)) == 5
+
+
+def test_files_wait_in_their_folder_while_enough_runs_of_uploads_wait_in_the_queue(tick: Ticks) -> None:
+    for number in range(50):
+        tick.put(f"f{number:02}.csv")
+    waiting = [asked_run(tick.instance, request, "uploads_sensor") for request in tick.requests()]
+    assert len(waiting) == 20
+    assert "30 more files wait until the queue of runs is shorter." in tick.skipped()
+    tick.storage.write_bytes("uploads/turnover/shop.csv", b"a\n1\n")  # another pipeline's queue is its own
+    assert [str(request.job_name) for request in tick.requests()] == ["turnover_training_job"]
+    for run_id in waiting[:3]:
+        tick.instance.delete_run(run_id)
+    for dataset in ("a", "b", "c"):  # of runs that somebody else has asked for there is no such end
+        stored_run(tick.instance, "orders_training_job", dataset, {"dagster/schedule_name": "orders_retraining"})
+    assert len(tick.requests()) == 3
+    for run_id in waiting[3:]:
+        tick.instance.delete_run(run_id)
+    assert [len(tick.requests()) for _ in range(2)] == [20, 7]
+    assert "No new file" in tick.skipped()
+    assert len({key for key in tick.run_keys if key.startswith("orders/")}) == 50
 
 
 def test_new_bytes_under_the_same_name_have_another_run_key_and_a_repeated_tick_has_not(tick: Ticks) -> None:

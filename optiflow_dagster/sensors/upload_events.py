@@ -12,6 +12,7 @@ import dagster as dg
 
 from optiflow.dataset_id import dataset_id
 from optiflow.errors import TransientError, UserError
+from optiflow_dagster.asked_runs import count_queued_uploads
 from optiflow_dagster.partitions import DATASETS
 from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events_decision import (
@@ -28,6 +29,8 @@ from resources.upload_events import UnreadableMessageError, UploadEvent, read_me
 from resources.upload_queue import Message, UploadQueue
 
 MESSAGES_A_TICK = 100
+"""Fewer if runs of uploads wait already, so that no more than these wait: the rest is safe in the queue of messages."""
+
 UNREADABLE = "lake/unreadable-messages"
 
 
@@ -39,7 +42,7 @@ def evaluate(
         memory = recall(storage, context.cursor)
         progress = read_progress(memory.text)
         queue.delete(progress.receipts)
-        messages = list(queue.receive(MESSAGES_A_TICK))
+        messages = list(queue.receive(MESSAGES_A_TICK - count_queued_uploads(context.instance)))
         place = {"bucket": storage.bucket, "prefix": storage.full_key("")}
         told, notes = _read(context, storage, messages)
         events = [event for found in told.values() for event in found]

@@ -9,6 +9,7 @@ import dagster as dg
 from optiflow.dataset_id import dataset_id
 from optiflow.errors import TransientError, UserError
 from optiflow.pipelines import PIPELINES
+from optiflow_dagster.asked_runs import count_queued_uploads
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
 from optiflow_dagster.sensors.replaced_runs import drop_replaced
@@ -32,7 +33,13 @@ INTERVAL_SECONDS = 5
 PATIENCE_SECONDS = 20
 """A tick in which a listing was not answered lists no more after this: Dagster would end it after a minute."""
 
-FILES_A_TICK = 100
+RUNS_AHEAD = 20
+"""So many runs of a pipeline's uploads wait in the queue at most; what else has landed waits in its folder.
+
+To make a run takes Dagster's daemon a good part of a second on a laptop: two hundred at once would hold up the
+launching of runs and the watch on jobs for minutes, and with them the first report.
+"""
+
 HOUR_NS = 3600 * 10**9
 S3_OVERLAP = Overlap(whole_ns=HOUR_NS, in_parts_ns=7 * 24 * HOUR_NS)
 """Seven days, after which the bucket's lifecycle rule of `docs/aws.md` ends an upload in parts."""
@@ -68,7 +75,7 @@ def uploads_sensor(
         positions = read_cursor(memory.text)
         decisions: dict[str, Decision] = {}
         faults = [memory.fault] if memory.fault else []
-        for name in jobs:
+        for name, job in jobs.items():
             position = positions.get(name, Position())
             # An unreadable folder is not an empty one: its position stays until it can be read. The others go on.
             decisions[name] = Decision([], position)
@@ -87,7 +94,7 @@ def uploads_sensor(
                 position,
                 now_ns=time.time_ns(),
                 settle_ns=int(settle_seconds * 1e9),
-                limit=FILES_A_TICK,
+                limit=max(0, RUNS_AHEAD - count_queued_uploads(context.instance, job.training.name)),
                 overlap=S3_OVERLAP if isinstance(storage, S3Storage) else DISK_OVERLAP,
                 unreadable=[f"{landing_prefix(name)}/{table}" for table in landing.faults],
             )
@@ -139,7 +146,7 @@ def _result(
             requests.append(_request(name, dataset, upload))
         partitions += [DATASETS[name].build_add_request(sorted(set(ids)))] if ids else []
         notes += [_waits(file, time.time_ns()) for file in decision.waiting[:10]]
-        notes += [f"{decision.more} more files wait for the next tick."] if decision.more else []
+        notes += [f"{decision.more} more files wait until the queue of runs is shorter."] if decision.more else []
     drop_replaced(context.instance, requests)
     return dg.SensorResult(
         run_requests=requests,
