@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster._daemon.sensor import MIN_INTERVAL_LOOP_TIME
 
 from optiflow_dagster.definitions import build_definitions
 from resources.adapters import Adapters
@@ -198,3 +199,11 @@ def test_a_run_gets_the_secrets_behind_their_names_in_nested_resources_too(
 
     dg.materialize([look], resources=resources)
     assert seen == {"nested": url, "key": SECRETS["FRED_API_KEY"]}
+
+
+@pytest.mark.parametrize("name", ["uploads_sensor", "external_jobs_sensor"])
+def test_what_people_wait_for_is_looked_at_whenever_the_daemon_looks(definitions: dg.Definitions, name: str) -> None:
+    """At an interval as long as the daemon's, some milliseconds make every other look come too early."""
+    interval = definitions.resolve_sensor_def(name).minimum_interval_seconds
+    assert interval is not None
+    assert interval < MIN_INTERVAL_LOOP_TIME

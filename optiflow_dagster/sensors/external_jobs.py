@@ -16,7 +16,8 @@ from resources.failures import STARTED_BY_TAG
 from resources.jobs.contract import JobKind, Jobs, JobState
 from resources.revision import REVISION_TAG
 
-INTERVAL_SECONDS = 5
+INTERVAL_SECONDS = 4
+"""Less than the five seconds of the daemon's look at all sensors, as in `sensors.uploads`."""
 ASK_SECONDS = 20.0
 """No job is asked for later in a tick, of which Dagster ends one after 60 seconds."""
 NEXT_PART = {

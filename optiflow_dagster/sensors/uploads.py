@@ -29,7 +29,8 @@ from resources.landing import LandedFile, landing_prefix, read_landing
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
-INTERVAL_SECONDS = 5
+INTERVAL_SECONDS = 4
+"""Dagster's daemon looks every five seconds: a sensor of five would find its time not quite over, and miss every other look."""
 PATIENCE_SECONDS = 20
 """A tick in which a listing was not answered lists no more after this: Dagster would end it after a minute."""
 
