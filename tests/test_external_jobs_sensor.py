@@ -1,9 +1,12 @@
 """`external_jobs_sensor`: one follow-up per job and round, with real jobs and a real catalog."""
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -33,6 +36,7 @@ from optiflow_dagster.sensors.external_jobs_decision import (
 from resources.adapters import Adapters
 from resources.catalog.records import DatasetRecord, JobRecord, revision_of
 from resources.catalog.store import CatalogStore
+from resources.jobs import local_platform
 from resources.jobs.contract import NOT_SUBMITTED, Channel, JobKind, JobRequest, JobState, JobStatus
 from resources.jobs.local import LocalJobs
 from resources.jobs.local_folder import LOCK_FILE
@@ -328,11 +332,26 @@ def long(tick: Ticks, tmp_path: Path) -> Iterator[LocalJobs]:
     place.wait("long", TRAINING)
 
 
+@contextlib.contextmanager
+def frozen(folder: Path) -> Iterator[None]:
+    """Let the process that looks after the job hear nothing for a while."""
+    found = subprocess.run(["pgrep", "-f", f"{local_platform.__file__} {folder} "], capture_output=True, check=True)
+    processes = [int(process) for process in found.stdout.split()]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
 def test_a_running_job_is_waited_for_and_its_state_kept(tick: Ticks, long: LocalJobs) -> None:
     tick.store.put_job(job("long"))
     assert tick.said() == "1 job(s) still running."
-    long.stop("long", TRAINING)
-    assert tick.said() == "1 job(s) still running."
+    with frozen(Path(long.root, "long")):  # or it may have stopped before the tick asks
+        long.stop("long", TRAINING)
+        assert tick.said() == "1 job(s) still running."
     assert tick.known("long").status is JobStatus.STOPPING
     long.wait("long", TRAINING)
     assert [request.run_key for request in tick.requests()] == ["long/1"]
