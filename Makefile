@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
-.PHONY: help demo test test-crash soak burst dev bench bench-accuracy bench-verdicts lint format clean setup
+.PHONY: help demo test test-crash soak burst dev bench bench-accuracy bench-verdicts bench-limits lint format clean setup
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -57,6 +57,9 @@ bench-accuracy: .venv/dev ## Measure accuracy on real data beside naive methods
 
 bench-verdicts: .venv/dev ## Verdicts on samples whose cause was taken away: only the genuine ones may be called better
 	@$(BIN)/python -m benchmarks.verdicts
+
+bench-limits: .venv/dev ## How often the next weeks' skill lies inside the limits that a report states, on real data
+	@$(BIN)/python -m benchmarks.skill_limits
 
 clean: ## Remove the environment and all that runs wrote (uploads too)
 	rm -rf .venv .venv-image .optiflow logs .logs_queue .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
