@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 
 from assets.chain import Chain
-from optiflow.enrichment import future_violations
+from optiflow.fred.enrichment import future_violations
 from optiflow.report.model import report_from_json
 from optiflow.table_checks import Faults, balance_faults, filled_faults, split_faults, time_overlap, upload_faults
 from resources.catalog import Catalog

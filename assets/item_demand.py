@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.links import chain_definitions
-from optiflow.pipelines.item_demand import ITEM_DEMAND
+from optiflow.pipelines.item_demand.pipeline import ITEM_DEMAND
 
 
 def definitions(partitions: dg.DynamicPartitionsDefinition) -> dg.Definitions:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.links import chain_definitions
-from optiflow.pipelines.orders import ORDERS
+from optiflow.pipelines.orders.pipeline import ORDERS
 
 
 def definitions(partitions: dg.DynamicPartitionsDefinition) -> dg.Definitions:

@@ -9,8 +9,8 @@ from assets.tables import MERGED
 from optiflow.days import first_and_last
 from optiflow.learners.training_log import best_round
 from optiflow.pipelines.finished import FinishedRun, Learned
+from optiflow.pipelines.forecasting.gaps import in_file
 from optiflow.report.model import LeftOut, Period, RejectedRows, RowCounts, RunFacts, SeriesUsed, TrainingJob
-from optiflow.series.gaps import in_file
 from resources.catalog.records import DatasetRecord, JobRecord
 from resources.fred import FredResource
 from resources.storage import Storage

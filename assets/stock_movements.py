@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.links import chain_definitions
-from optiflow.pipelines.stock_movements import STOCK_MOVEMENTS
+from optiflow.pipelines.stock_movements.pipeline import STOCK_MOVEMENTS
 
 
 def definitions(partitions: dg.DynamicPartitionsDefinition) -> dg.Definitions:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.links import chain_definitions
-from optiflow.pipelines.store_sales import STORE_SALES
+from optiflow.pipelines.store_sales.pipeline import STORE_SALES
 
 
 def definitions(partitions: dg.DynamicPartitionsDefinition) -> dg.Definitions:

@@ -18,16 +18,16 @@ from assets.fred import KEY as OBSERVATIONS
 from assets.fred import register_series
 from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.days import first_and_last
-from optiflow.enrichment import SeriesCoverage, enrich, series_coverage
 from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
+from optiflow.fred.enrichment import SeriesCoverage, enrich, series_coverage
 from optiflow.fred.series import SERIES_SCHEMA
 from optiflow.options import merge_options
 from optiflow.split import ROW
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, revision_of
 from resources.fred import SNAPSHOT, FredResource
-from resources.fred_http import KEY_PAGE
+from resources.fred.http import KEY_PAGE
 from resources.lake import table_metadata
 from resources.landing import ensure_unchanged, find_upload, opened, read_options, sha256_of
 from resources.revision import pin

@@ -8,7 +8,7 @@ from assets.chain import Chain, model_key
 from assets.failures import plain_failures
 from assets.links import chain_definitions
 from optiflow.errors import JobFailedError
-from optiflow.pipelines.turnover import TURNOVER
+from optiflow.pipelines.turnover.pipeline import TURNOVER
 from resources.catalog import Catalog
 from resources.catalog.records import ModelRecord
 from resources.endpoints.contract import Endpoints, EndpointState, EndpointStatus, ServedModel

@@ -23,7 +23,7 @@ from rich.console import Console
 
 from benchmarks.measuring import ROOT, in_turns
 from benchmarks.peers import empty_chain
-from optiflow import samples
+from optiflow.pipelines import samples
 from optiflow_dagster.cli.progress import execute
 from optiflow_dagster.cli.workplace import DAGSTER_YAML, Workplace, open_workplace
 from optiflow_dagster.definitions import build_definitions

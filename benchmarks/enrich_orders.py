@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from optiflow.enrichment import enrich
 from optiflow.fred.calendar import asof_calendar
+from optiflow.fred.enrichment import enrich
 from optiflow.parquet import write_parquet
 
 

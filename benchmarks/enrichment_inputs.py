@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from optiflow.enrichment import enrich
 from optiflow.fred.calendar import asof_calendar
+from optiflow.fred.enrichment import enrich
 from optiflow.fred.series import with_publication_lag
 from optiflow.parquet import write_parquet
 

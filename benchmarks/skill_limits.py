@@ -21,7 +21,7 @@ from optiflow.learners.store_sales.panel import read_panel
 from optiflow.learners.store_sales.seasonal_growth import choose_growth, seasonal_growth
 from optiflow.learners.store_sales.validation import DENSE_ORIGINS, DENSE_STEP, past_origins
 from optiflow.metrics import next_skill_interval, skill_interval
-from optiflow.series.naive import naive_forecasts
+from optiflow.pipelines.forecasting.naive import naive_forecasts
 
 FIRST_ORIGIN, LONGEST, PAST = 75, 12, 3
 YEAR_BEFORE = "the same week a year before"

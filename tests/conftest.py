@@ -12,7 +12,7 @@ from postgres import postgres_server, postgres_url
 
 from optiflow_dagster.definitions import build_definitions
 from resources.adapters import Adapters
-from resources.fred_http import PROCESS_LIMITER
+from resources.fred.http import PROCESS_LIMITER
 from resources.settings import Settings, load_settings
 
 __all__ = ["aws", "aws_double", "bucket", "postgres_server", "postgres_url"]

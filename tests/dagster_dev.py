@@ -14,7 +14,7 @@ from typing import TypeVar
 import polars as pl
 import yaml
 
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from resources.adapters import Adapters
 from resources.settings import load_settings
 

@@ -10,7 +10,7 @@ from optiflow.artifact import SUMMARY_FILE
 from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun
-from optiflow.pipelines.forecasting import Forecasting
+from optiflow.pipelines.forecasting.pipeline import Forecasting
 from optiflow.upload import read_upload
 
 

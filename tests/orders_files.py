@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 
 SOUND = samples.orders(rows=240, seed=11, bad_rows=False)
 OPTIONS: dict[str, Any] = {

@@ -17,7 +17,7 @@ import yaml
 from click.testing import CliRunner
 
 from optiflow.pipelines import PIPELINES
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.cli import main
 from optiflow_dagster.definitions import build_definitions
 from resources.adapters import Adapters

@@ -17,7 +17,7 @@ from aws_double.client import AwsDouble
 from project import OPTIONS, Project, failure, metadata
 
 from optiflow.artifact import MAX_UNPACKED_BYTES
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from resources.jobs.contract import JobKind
 from resources.landing import find_upload, opened, read_options
 

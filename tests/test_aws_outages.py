@@ -18,7 +18,7 @@ from aws_double.client import REGION, AwsDouble
 from dagster._core.definitions.run_request import SkipReason
 from project import OPTIONS, QUIET, Project, failure
 
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.sensors import external_jobs
 from optiflow_dagster.sensors.external_jobs_decision import FIRST_PAUSE
 from resources import failures

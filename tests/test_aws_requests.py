@@ -32,7 +32,7 @@ from s3_events import direct
 from turnover_models import REQUEST, trained_model
 
 from optiflow.errors import UserError
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.sensors.run_failure_delivery import publish
 from optiflow_dagster.sensors.run_failure_message import alert
 from resources.endpoints.sagemaker import SageMakerEndpoints

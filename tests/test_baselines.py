@@ -152,7 +152,7 @@ def test_group_keys_of_another_type_or_an_awkward_name_still_match():
 def test_orders_baseline_counts_stores_that_are_numbers():
     from benchmarks.verdicts.run import report_of
     from optiflow.options import DatasetOptions
-    from optiflow.pipelines.orders import ORDERS
+    from optiflow.pipelines.orders.pipeline import ORDERS
 
     rng = np.random.default_rng(2)
     store = np.tile(np.arange(1, 13), 60)

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from project import OPTIONS, Project, assert_lake_is_whole, failure, fresh_project, materializations, metadata
 
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.definitions import build_definitions
 from resources.lake import LakeIOManager
 from resources.revision import REVISION_TAG

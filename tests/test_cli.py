@@ -19,7 +19,7 @@ from fred_server import FredServer
 from project import FAST, OPTIONS, ROOT, Project, Said, assert_lake_is_whole, fresh_project
 from queued_runs import stored_run
 
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.asked_runs import FOLLOWS_TAG
 from optiflow_dagster.cli import main
 from optiflow_dagster.unstarted_runs import AGAIN_TAG, FIRST_PAUSE

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from optiflow.columns import SAMPLE_ROWS, choose_features
+from optiflow.pipelines.orders.features import SAMPLE_ROWS, choose_features
 from optiflow.split import ROW
 
 ROWS = 200

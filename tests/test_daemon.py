@@ -8,8 +8,7 @@ import dagster as dg
 import pytest
 from dagster_dev import Project, wait_for
 
-from optiflow import samples
-from optiflow.pipelines import PIPELINES
+from optiflow.pipelines import PIPELINES, samples
 from resources.jobs.contract import JobKind, JobStatus
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1800)]

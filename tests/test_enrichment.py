@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optiflow.enrichment import enrich, future_violations, series_coverage
 from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
+from optiflow.fred.enrichment import enrich, future_violations, series_coverage
 from optiflow.fred.series import SERIES_SCHEMA
 
 BASE = date(2020, 1, 1)

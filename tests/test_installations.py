@@ -12,7 +12,7 @@ from project import OPTIONS
 from turnover_models import trained_model
 
 from optiflow.errors import UserError
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from resources.endpoints.contract import ServedModel, endpoint_name
 from resources.endpoints.sagemaker import SageMakerEndpoints
 from resources.endpoints.sagemaker_requests import INSTALLATION_TAG

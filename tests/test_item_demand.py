@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.item_demand import COLUMNS, ITEM_DEMAND
-from optiflow.samples.item_demand import SAMPLE_OPTIONS, item_demand
-from optiflow.series.holdout import last_days
-from optiflow.series.naive import lately, year_before
-from optiflow.series.repeats import repeated_rows, summed
+from optiflow.pipelines.forecasting.holdout import last_days
+from optiflow.pipelines.forecasting.naive import lately, year_before
+from optiflow.pipelines.forecasting.repeats import repeated_rows, summed
+from optiflow.pipelines.item_demand.pipeline import COLUMNS, ITEM_DEMAND
+from optiflow.pipelines.item_demand.sample import SAMPLE_OPTIONS, item_demand
 from optiflow.upload import read_upload
 
 OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)

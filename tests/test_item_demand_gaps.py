@@ -12,11 +12,11 @@ from benchmarks.verdicts.item_demand import report_on, shuffled
 from optiflow.learners import item_demand as learner
 from optiflow.learners.item_demand.grid import read_grid
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.item_demand import ITEM_DEMAND, SERIES
+from optiflow.pipelines.forecasting.gaps import count_gaps, with_zeros
+from optiflow.pipelines.forecasting.naive import flat_mean
+from optiflow.pipelines.item_demand.pipeline import ITEM_DEMAND, SERIES
+from optiflow.pipelines.item_demand.sample import item_demand
 from optiflow.report.model import Outcome
-from optiflow.samples.item_demand import item_demand
-from optiflow.series.gaps import count_gaps, with_zeros
-from optiflow.series.naive import flat_mean
 from optiflow.table_checks import filled_faults, split_faults
 
 FIRST = date(2022, 1, 3)

@@ -16,8 +16,7 @@ from aws_chain_project import AwsProject
 from aws_double.client import AwsDouble
 from project import ROOT, Project, assert_lake_is_whole, fresh_project
 
-from optiflow import samples
-from optiflow.pipelines import PIPELINES
+from optiflow.pipelines import PIPELINES, samples
 from resources.jobs.contract import JobKind
 from resources.jobs.source import pack_source
 
@@ -75,7 +74,7 @@ def test_on_sagemaker_the_packed_learner_makes_the_same_report(
 ) -> None:
     if IMAGE_PYTHON.is_file():  # made by `make setup`: what AWS's image has, and nothing of ours
         monkeypatch.setenv("OPTIFLOW_IMAGE_PYTHON", str(IMAGE_PYTHON))
-    sample = importlib.import_module(f"optiflow.samples.{local.pipeline}")
+    sample = importlib.import_module(f"optiflow.pipelines.{local.pipeline}.sample")
     project = AwsProject(tmp_path, local.pipeline)
     with project.instance:
         file = samples.write_sample(local.pipeline, tmp_path)

@@ -13,15 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiflow.errors import UserError
-from resources.jobs import sagemaker_requests as requests
 from resources.jobs.contract import CSV, MAX_NAME_LENGTH, PARQUET, Channel, JobKind, JobRequest, JobStatus
-from resources.jobs.sagemaker import SageMakerJobs, pause_seconds
-from resources.jobs.sagemaker_images import xgboost_image
-from resources.jobs.sagemaker_links import console_url, log_url
-from resources.jobs.sagemaker_prices import estimated_cost
-from resources.jobs.sagemaker_processing import processing_job
-from resources.jobs.sagemaker_request_parts import prefix_of, tags, volume_encryption
-from resources.jobs.sagemaker_states import job_state, listed_state
+from resources.jobs.sagemaker import SageMakerJobs, pause_seconds, requests
+from resources.jobs.sagemaker.images import xgboost_image
+from resources.jobs.sagemaker.links import console_url, log_url
+from resources.jobs.sagemaker.prices import estimated_cost
+from resources.jobs.sagemaker.processing import processing_job
+from resources.jobs.sagemaker.request_parts import prefix_of, tags, volume_encryption
+from resources.jobs.sagemaker.states import job_state, listed_state
 
 SERVICE = botocore.session.get_session().get_service_model("sagemaker")
 ROLE = "arn:aws:iam::123456789012:role/service-role/optiflow"
@@ -317,7 +316,7 @@ def test_pauses_grow_with_the_time_waited_up_to_half_a_minute():
 def test_the_module_loads_no_library_of_aws():
     code = "import sys, resources.jobs.sagemaker; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "resources.jobs.sagemaker_submission" in loaded
+    assert "resources.jobs.sagemaker.submission" in loaded
     assert not {"boto3", "botocore", "sagemaker", "pandas"} & set(loaded)
 
 

@@ -10,8 +10,8 @@ from optiflow.fred.calendar import asof_calendar
 from optiflow.fred.series import with_publication_lag
 from optiflow.fred.snapshot import SNAPSHOT_SERIES, load
 from optiflow.options import merge_options, parse_options_file
-from optiflow.samples import write_sample
-from optiflow.samples.orders import FIRST_DAY, LAST_DAY, SAMPLE_OPTIONS, orders
+from optiflow.pipelines.orders.sample import FIRST_DAY, LAST_DAY, SAMPLE_OPTIONS, orders
+from optiflow.pipelines.samples import write_sample
 
 NUMERIC = ["price", "promotion", "oil", "jobless"]
 FACTORS = ["product", "region", "channel", "weekday"]

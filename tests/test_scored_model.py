@@ -11,7 +11,9 @@ import pytest
 from project import FAST, OPTIONS, Project, failure, metadata
 
 from optiflow.pipelines import PIPELINES
-from optiflow.samples import item_demand, orders, turnover
+from optiflow.pipelines.item_demand import sample as item_demand
+from optiflow.pipelines.orders import sample as orders
+from optiflow.pipelines.turnover import sample as turnover
 from optiflow_dagster.definitions import build_definitions
 from resources.catalog.records import ModelRecord
 from resources.jobs.contract import JobKind, JobRequest, JobState

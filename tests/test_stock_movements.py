@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiflow.errors import UserError
-from optiflow.movements.rules import movement_faults, repeated_ids, unfit_totals
 from optiflow.options import DatasetOptions, SplitOptions
 from optiflow.pipelines.finished import FinishedRun
-from optiflow.pipelines.stock_movements import COLUMNS, STOCK_MOVEMENTS
+from optiflow.pipelines.stock_movements.pipeline import COLUMNS, STOCK_MOVEMENTS
+from optiflow.pipelines.stock_movements.rules import movement_faults, repeated_ids, unfit_totals
+from optiflow.pipelines.stock_movements.sample import CAUSES, stock_movements, wrong_movements
 from optiflow.report.canvas import draw
-from optiflow.samples.stock_movements import CAUSES, stock_movements, wrong_movements
 from optiflow.upload.reading import Upload, read_upload
 
 OPTIONS = DatasetOptions(date_column="created_at")

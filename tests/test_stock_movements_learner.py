@@ -17,7 +17,7 @@ from optiflow.errors import UserError
 from optiflow.learners import stock_movements as learner
 from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.learners.stock_movements import components, encodings, features, files, reasons, scoring
-from optiflow.samples.stock_movements import stock_movements, wrong_movements
+from optiflow.pipelines.stock_movements.sample import stock_movements, wrong_movements
 
 ROWS = 6000
 

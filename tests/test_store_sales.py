@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.item_demand import ITEM_DEMAND
-from optiflow.pipelines.orders import ORDERS
-from optiflow.pipelines.store_sales import STORE_SALES
-from optiflow.samples.store_sales import SAMPLE_OPTIONS, store_sales
-from optiflow.series.naive import naive_forecasts
-from optiflow.series.weekly_tables import coming_table, stores_table, weeks_table
-from optiflow.series.weeks import with_weeks
+from optiflow.pipelines.forecasting.naive import naive_forecasts
+from optiflow.pipelines.item_demand.pipeline import ITEM_DEMAND
+from optiflow.pipelines.orders.pipeline import ORDERS
+from optiflow.pipelines.store_sales.pipeline import STORE_SALES
+from optiflow.pipelines.store_sales.sample import SAMPLE_OPTIONS, store_sales
+from optiflow.pipelines.store_sales.weekly_tables import coming_table, stores_table, weeks_table
+from optiflow.pipelines.store_sales.weeks import with_weeks
 from optiflow.upload import read_upload
 
 OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from project import FAST, OPTIONS, Project, failure
 
-from optiflow.samples import orders as samples
+from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.definitions import build_definitions
 from resources.jobs.contract import JobKind, JobRequest, JobState, JobStatus
 from resources.jobs.local import LocalJobs

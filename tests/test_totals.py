@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from optiflow.learners.store_sales.intervals import learn_bands
-from optiflow.series.totals import forecast_totals, in_words, past_totals, separate_windows
+from optiflow.pipelines.forecasting.totals import forecast_totals, in_words, past_totals, separate_windows
 
 FIRST = date(2021, 1, 1)
 HELD = pl.DataFrame(schema={"date": pl.Date, "actual": pl.Float64, "predicted": pl.Float64})

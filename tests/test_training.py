@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from optiflow.content_digest import content_digest
-from optiflow.encoding import FeatureEncoder
 from optiflow.errors import UserError
 from optiflow.options import merge_options
+from optiflow.pipelines.orders.encoding import FeatureEncoder
+from optiflow.pipelines.orders.training import VALIDATION_FRACTION, mean_contributions, prepare_training
 from optiflow.split import ROW
-from optiflow.training import VALIDATION_FRACTION, mean_contributions, prepare_training
 
 
 def orders(rows: int = 300) -> pl.DataFrame:

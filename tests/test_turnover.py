@@ -18,17 +18,24 @@ from optiflow.errors import UserError
 from optiflow.learners import turnover as learner
 from optiflow.options import DatasetOptions, merge_options
 from optiflow.pipelines.finished import FinishedRun
-from optiflow.pipelines.turnover import TURNOVER, with_chance
+from optiflow.pipelines.turnover import findings
+from optiflow.pipelines.turnover.baselines import fit_paces
+from optiflow.pipelines.turnover.dates import (
+    WATCHED,
+    date_faults,
+    hold_out_newest,
+    judging_horizon,
+    watched_for,
+    with_days,
+)
+from optiflow.pipelines.turnover.judging import measure_gain
+from optiflow.pipelines.turnover.kaplan_meier import Curve
+from optiflow.pipelines.turnover.pipeline import TURNOVER, with_chance
+from optiflow.pipelines.turnover.pricing import best_prices, price_curves, price_grid
+from optiflow.pipelines.turnover.sample import EXPORT_DAY, turnover
 from optiflow.report.build import build_report
 from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, Report, RowCounts, RunFacts
-from optiflow.samples.turnover import EXPORT_DAY, turnover
-from optiflow.turnover import findings
-from optiflow.turnover.baselines import fit_paces
-from optiflow.turnover.dates import WATCHED, date_faults, hold_out_newest, judging_horizon, watched_for, with_days
-from optiflow.turnover.judging import measure_gain
-from optiflow.turnover.kaplan_meier import Curve
-from optiflow.turnover.pricing import best_prices, price_curves, price_grid
 from optiflow.upload import read_upload
 from optiflow.upload.reading import Upload
 

@@ -15,8 +15,8 @@ import pytest
 from project import Project, fresh_project, metadata
 
 from optiflow.pipelines import PIPELINES
-from optiflow.samples.turnover import turnover
-from optiflow.turnover.dates import WATCHED
+from optiflow.pipelines.turnover.dates import WATCHED
+from optiflow.pipelines.turnover.sample import turnover
 from resources.revision import REVISION_TAG
 
 OUTLET = "outlet"

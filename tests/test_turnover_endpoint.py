@@ -14,7 +14,7 @@ from project import Project, failure, metadata
 from turnover_models import ITEM, REQUEST, answer_of, trained_model
 
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.turnover import TURNOVER
+from optiflow.pipelines.turnover.pipeline import TURNOVER
 from optiflow_dagster.jobs import pipeline_jobs
 from resources.catalog.records import DatasetRecord, ModelRecord
 from resources.endpoints.contract import ServedModel, endpoint_name

@@ -20,7 +20,7 @@ from optiflow.learners.turnover.features import MISSING, UNSEEN, Encoder
 from optiflow.learners.turnover.labels import Labels
 from optiflow.learners.turnover.serving import answer, load
 from optiflow.learners.turnover.words import Vocabulary
-from optiflow.samples.turnover import EXPORT_DAY, turnover
+from optiflow.pipelines.turnover.sample import EXPORT_DAY, turnover
 
 QUICK = {"num_round": "80", "eta": "0.15"}
 

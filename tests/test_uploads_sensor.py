@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from queued_runs import asked_run, status_of, stored_run
 
-from optiflow.pipelines.orders import ORDERS
+from optiflow.pipelines.orders.pipeline import ORDERS
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.jobs import pipeline_jobs
 from optiflow_dagster.sensors import uploads

@@ -13,7 +13,7 @@ import polars as pl
 from optiflow.artifact import SUMMARY_FILE, pack_model
 from optiflow.learners import turnover as learner
 from optiflow.learners.hyperparameters import parse_hyperparameters
-from optiflow.samples.turnover import EXPORT_DAY, turnover
+from optiflow.pipelines.turnover.sample import EXPORT_DAY, turnover
 from resources.endpoints.contract import ServedModel
 from resources.storage import Storage
 

@@ -23,8 +23,8 @@ from optiflow.learners import turnover as learner
 from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.learners.turnover.measures import calibration_bins, chance_figures, concordance, day_errors
 from optiflow.options import merge_options
-from optiflow.pipelines.turnover import TURNOVER, with_chance
-from optiflow.samples.turnover import turnover
+from optiflow.pipelines.turnover.pipeline import TURNOVER, with_chance
+from optiflow.pipelines.turnover.sample import turnover
 
 DATA_SET = "sample"
 ITEMS, SEED = 3000, 11

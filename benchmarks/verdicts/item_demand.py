@@ -6,9 +6,9 @@ import polars as pl
 
 from benchmarks.verdicts.run import report_of
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.item_demand import ITEM_DEMAND, SERIES
+from optiflow.pipelines.item_demand.pipeline import ITEM_DEMAND, SERIES
+from optiflow.pipelines.item_demand.sample import SAMPLE_OPTIONS, item_demand
 from optiflow.report.model import Outcome, Report
-from optiflow.samples.item_demand import SAMPLE_OPTIONS, item_demand
 
 SEEDS = (1, 2, 3, 4, 5)
 GENUINE = 0

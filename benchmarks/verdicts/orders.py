@@ -4,9 +4,9 @@ import polars as pl
 
 from benchmarks.verdicts.run import report_of
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.orders import ORDERS
+from optiflow.pipelines.orders.pipeline import ORDERS
+from optiflow.pipelines.orders.sample import SAMPLE_OPTIONS, orders
 from optiflow.report.model import Outcome
-from optiflow.samples.orders import SAMPLE_OPTIONS, orders
 
 SEEDS = (1, 2, 3, 4, 5)
 GENUINE = 0

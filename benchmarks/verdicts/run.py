@@ -10,9 +10,9 @@ import polars as pl
 
 from optiflow.artifact import SUMMARY_FILE
 from optiflow.days import first_and_last
-from optiflow.enrichment import enrich
 from optiflow.fred import snapshot
 from optiflow.fred.calendar import asof_calendar
+from optiflow.fred.enrichment import enrich
 from optiflow.fred.series import with_publication_lag
 from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.learners.xgboost import MODEL_FILE, Matrix, predict, save, train

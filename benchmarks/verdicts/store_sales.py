@@ -4,9 +4,9 @@ import polars as pl
 
 from benchmarks.verdicts.run import report_of
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.store_sales import STORE_SALES
+from optiflow.pipelines.store_sales.pipeline import STORE_SALES
+from optiflow.pipelines.store_sales.sample import SAMPLE_OPTIONS, store_sales
 from optiflow.report.model import Outcome
-from optiflow.samples.store_sales import SAMPLE_OPTIONS, store_sales
 
 SEEDS = (1, 2, 3, 4, 5)
 GENUINE = 0

@@ -10,9 +10,9 @@ import polars as pl
 
 from benchmarks.verdicts.run import report_of
 from optiflow.options import merge_options
-from optiflow.pipelines.turnover import TURNOVER
+from optiflow.pipelines.turnover.pipeline import TURNOVER
+from optiflow.pipelines.turnover.sample import turnover
 from optiflow.report.model import Outcome
-from optiflow.samples.turnover import turnover
 
 SEEDS = (1, 2, 3, 4, 5)
 GENUINE = 0

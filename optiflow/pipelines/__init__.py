@@ -1,11 +1,15 @@
-"""The pipelines, one module each: defaults, schema and names. What all share is written once, in `assets`."""
+"""The pipelines: their registry. Each has a room of its own with all that only it knows.
 
-from optiflow.pipelines.item_demand import ITEM_DEMAND
-from optiflow.pipelines.orders import ORDERS
+What belongs here: the spec of a pipeline, finished results, samples, and the rooms; `forecasting` is what forecasts share.
+What does not: what all pipelines share (reading uploads, enrichment, splits, reports) and their learners.
+"""
+
+from optiflow.pipelines.item_demand.pipeline import ITEM_DEMAND
+from optiflow.pipelines.orders.pipeline import ORDERS
 from optiflow.pipelines.spec import Pipeline
-from optiflow.pipelines.stock_movements import STOCK_MOVEMENTS
-from optiflow.pipelines.store_sales import STORE_SALES
-from optiflow.pipelines.turnover import TURNOVER
+from optiflow.pipelines.stock_movements.pipeline import STOCK_MOVEMENTS
+from optiflow.pipelines.store_sales.pipeline import STORE_SALES
+from optiflow.pipelines.turnover.pipeline import TURNOVER
 
 PIPELINES: dict[str, Pipeline] = {
     pipeline.name: pipeline for pipeline in (ORDERS, STORE_SALES, ITEM_DEMAND, TURNOVER, STOCK_MOVEMENTS)

@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 
 from optiflow.artifact import SUMMARY_FILE
-from optiflow.columns import LeftOut
 from optiflow.options import DatasetOptions
+from optiflow.pipelines.orders.features import LeftOut
 from optiflow.split import ROW
 
 Kept = Callable[[str], str]

@@ -192,8 +192,8 @@ main.add_command(endpoint)
 @click.argument("pipeline", default=PIPELINE)
 def demo(pipeline: str) -> None:
     """Run a pipeline on its bundled sample: orders unless another is named."""
-    from optiflow import samples
     from optiflow.dataset_id import OPTIONS_SUFFIX
+    from optiflow.pipelines import samples
     from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
     from resources.landing import landing_prefix
 
@@ -213,7 +213,7 @@ def demo(pipeline: str) -> None:
 @click.argument("folder", type=click.Path(file_okay=False), default=".")
 def sample(pipeline: str, folder: str) -> None:
     """Write a pipeline's sample into a folder, to look at its form or to try an upload."""
-    from optiflow import samples
+    from optiflow.pipelines import samples
     from optiflow_dagster.cli.workplace import pipeline_named
 
     pipeline_named(pipeline)

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
-from optiflow.enrichment import series_coverage
 from optiflow.errors import UserError
+from optiflow.fred.enrichment import series_coverage
 from optiflow.options import merge_options, parse_options_file
 from optiflow.pipelines.spec import Pipeline
 from optiflow.upload import Upload, read_upload

@@ -14,7 +14,7 @@ import dagster as dg
 from optiflow_dagster.sensors.run_failure_delivery import REAL, Message, sender
 from optiflow_dagster.sensors.run_failure_message import alert
 from optiflow_dagster.sensors.run_failure_outbox import Failure, Outbox, send_all
-from resources.fred_http import Timing
+from resources.fred.http import Timing
 
 FAILED = dg.DagsterEventType.RUN_FAILURE
 MAX_EVENTS = 50

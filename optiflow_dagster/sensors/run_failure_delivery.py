@@ -18,7 +18,7 @@ from optiflow.errors import TransientError, UserError
 from optiflow_dagster.sensors.run_failure_message import as_json
 from resources.aws.client import client, hurried
 from resources.aws.errors import aws_errors
-from resources.fred_http import Timing
+from resources.fred.http import Timing
 
 TIMEOUT_SECONDS = 10
 ATTEMPTS = 4

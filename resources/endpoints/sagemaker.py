@@ -29,7 +29,7 @@ from resources.endpoints.sagemaker_calls import ask, ask_model, is_taken, is_unk
 from resources.endpoints.sagemaker_requests import SageMakerEndpointSettings
 from resources.endpoints.sagemaker_states import Found, found_endpoint
 from resources.jobs.sagemaker import pause_seconds
-from resources.jobs.sagemaker_images import xgboost_image
+from resources.jobs.sagemaker.images import xgboost_image
 from resources.jobs.source import put_source
 from resources.storage import Storage
 

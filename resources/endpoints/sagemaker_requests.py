@@ -15,7 +15,7 @@ from pydantic import Field
 
 from optiflow.container.serving import RETAILER_VARIABLE
 from resources.endpoints.contract import ServedModel, endpoint_name
-from resources.jobs.sagemaker_request_parts import clean_tags
+from resources.jobs.sagemaker.request_parts import clean_tags
 from resources.jobs.source import SERVING_ENTRY_POINT
 
 VARIANT = "AllTraffic"
