@@ -1,5 +1,7 @@
 """The links of a chain in their order; whoever has read one pipeline has read all."""
 
+from importlib import import_module
+
 import dagster as dg
 
 from assets.chain import Chain
@@ -25,6 +27,7 @@ def chain_assets(chain: Chain) -> list[dg.AssetsDefinition]:
 
 
 def chain_definitions(pipeline: Pipeline, partitions: dg.DynamicPartitionsDefinition) -> dg.Definitions:
-    """Assets and checks of a pipeline that is the chain and nothing besides."""
+    """Assets and checks of a pipeline, partitioned by dataset: the chain, and its own assets out of the module of its name."""
     chain = Chain(pipeline, partitions)
-    return dg.Definitions(assets=chain_assets(chain), asset_checks=chain_checks(chain))
+    own = import_module(f"assets.{pipeline.name}").own_assets(chain) if pipeline.after_report else []
+    return dg.Definitions(assets=[*chain_assets(chain), *own], asset_checks=chain_checks(chain))

@@ -8,9 +8,11 @@ import polars as pl
 from assets.tables import MERGED
 from optiflow.days import first_and_last
 from optiflow.learners.training_log import best_round
+from optiflow.pipelines import PIPELINES
 from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.pipelines.forecasting.gaps import in_file
-from optiflow.report.model import LeftOut, Period, RejectedRows, RowCounts, RunFacts, SeriesUsed, TrainingJob
+from optiflow.report.model import Period, RejectedRows, RowCounts, RunFacts, SeriesUsed, TrainingJob
+from optiflow.upload.by_role import other_pipelines
 from resources.catalog.records import DatasetRecord, JobRecord
 from resources.fred import FredResource
 from resources.storage import Storage
@@ -47,12 +49,12 @@ def gather_facts(
         train_period=Period(*first_and_last(days)),
         test_period=Period(*first_and_last(tested)),
         features=tuple(learned.features),
-        left_out=tuple(LeftOut(column.column, column.reason) for column in learned.left_out),
+        left_out=tuple(learned.left_out),
         rejected=tuple(RejectedRows(**rule) for rule in rules.iter_rows(named=True)),
         series=tuple(_series(series_id, published, run.train, run.test, fred) for series_id in series),
         unseen_categories=dict(learned.unseen_categories),
         job=TrainingJob(job.name, _rounds(curve), best_round(curve), _frozen(curve)),
-        notes=tuple(learned.notes),
+        notes=(*learned.notes, *other_pipelines(run.train.columns, PIPELINES[record.pipeline])),
     )
 
 

@@ -1,4 +1,4 @@
-"""The assets of `turnover`: the shared chain, and the endpoint that serves each retailer's champion."""
+"""What `turnover` has beyond the shared chain: the endpoint that serves each retailer's champion."""
 
 import json
 
@@ -6,9 +6,7 @@ import dagster as dg
 
 from assets.chain import Chain, model_key
 from assets.failures import plain_failures
-from assets.links import chain_definitions
 from optiflow.errors import JobFailedError
-from optiflow.pipelines.turnover.pipeline import TURNOVER
 from resources.catalog import Catalog
 from resources.catalog.records import ModelRecord
 from resources.endpoints.contract import Endpoints, EndpointState, EndpointStatus, ServedModel
@@ -20,13 +18,7 @@ EXAMPLE = {
 }
 
 
-def definitions(partitions: dg.DynamicPartitionsDefinition) -> dg.Definitions:
-    """Assets and checks of `turnover`, partitioned by retailer."""
-    endpoint = endpoint_asset(Chain(TURNOVER, partitions))
-    return dg.Definitions.merge(chain_definitions(TURNOVER, partitions), dg.Definitions(assets=[endpoint]))
-
-
-def endpoint_asset(chain: Chain) -> dg.AssetsDefinition:
+def own_assets(chain: Chain) -> list[dg.AssetsDefinition]:
     """The retailer's endpoint with the retailer's champion behind it."""
 
     @chain.asset(
@@ -62,7 +54,7 @@ def endpoint_asset(chain: Chain) -> dg.AssetsDefinition:
         context.log.info(f"{state.name} serves {state.model}.")
         return dg.MaterializeResult(metadata=_shown(state), data_version=dg.DataVersion(champion.name))
 
-    return endpoint
+    return [endpoint]
 
 
 def _nothing_new(state: EndpointState | None, why: str) -> dg.MaterializeResult:

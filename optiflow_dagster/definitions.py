@@ -3,11 +3,10 @@
 Nothing is read from the network or the disk here, and no variable decides which assets exist.
 """
 
-from importlib import import_module
-
 import dagster as dg
 
 from assets.fred import observations_asset
+from assets.links import chain_definitions
 from optiflow.pipelines import PIPELINES
 from optiflow_dagster.jobs import fred_job, pipeline_jobs
 from optiflow_dagster.partitions import DATASETS, SERIES
@@ -44,8 +43,7 @@ def build_definitions(settings: Settings, **resource_overrides: object) -> dg.De
         # add seconds of imports.
         executor=dg.in_process_executor,
     )
-    # A pipeline's assets are in the module of its name.
-    chains = [import_module(f"assets.{name}").definitions(DATASETS[name]) for name in PIPELINES]
+    chains = [chain_definitions(pipeline, DATASETS[name]) for name, pipeline in PIPELINES.items()]
     return dg.Definitions.merge(own, *chains)
 
 

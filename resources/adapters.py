@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import dagster as dg
 from pydantic import SecretStr
 
+from optiflow.pipelines import PIPELINES
 from resources.catalog import Catalog
 from resources.endpoints.contract import Endpoints
 from resources.endpoints.local import LocalEndpoints
@@ -89,11 +90,13 @@ def _jobs(settings: Settings) -> Jobs:
 
 
 def _endpoints(settings: Settings, storage: Storage) -> Endpoints:
+    (served,) = (name for name, pipeline in PIPELINES.items() if pipeline.serving)
     if settings.env == "local":
-        return LocalEndpoints(storage=storage)
+        return LocalEndpoints(storage=storage, pipeline=served)
     assert settings.sagemaker_role_arn is not None
     return SageMakerEndpoints(
         storage=storage,
+        pipeline=served,
         role_arn=settings.sagemaker_role_arn,
         memory_mb=settings.endpoint_memory_mb,
         max_concurrency=settings.endpoint_max_concurrency,

@@ -175,8 +175,8 @@ def test_what_a_failed_change_has_left_is_not_gone_back_to() -> None:
 
 def test_names_of_endpoints_are_cut_without_becoming_equal() -> None:
     long = ["x" * 60 + end for end in "ab"]
-    names = [endpoint_name(retailer) for retailer in long]
-    assert endpoint_name("outlet") == "turnover-outlet"
+    names = [endpoint_name("turnover", retailer) for retailer in long]
+    assert endpoint_name("turnover", "outlet") == "turnover-outlet"
     assert len(set(names)) == 2
     assert all(len(name) <= 63 and name.startswith("turnover-x") for name in names)
 

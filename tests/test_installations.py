@@ -99,7 +99,9 @@ def two(buckets: None) -> list[tuple[SageMakerEndpoints, ServedModel]]:
     for number, bucket in enumerate(BUCKETS):
         storage = S3Storage(uri=f"s3://{bucket}/optiflow")
         model = trained_model(storage, "outlet", f"turnover-outlet-training-{number}", seed=number)
-        endpoints = SageMakerEndpoints(storage=storage, role_arn=ROLE, image_uri=IMAGE, first_poll_seconds=0.05)
+        endpoints = SageMakerEndpoints(
+            storage=storage, pipeline="turnover", role_arn=ROLE, image_uri=IMAGE, first_poll_seconds=0.05
+        )
         made.append((endpoints, model))
     return made
 
@@ -125,7 +127,7 @@ def test_an_endpoint_of_our_name_that_is_not_ours_is_left_alone(
     (theirs, their_model), (ours, our_model) = two
     theirs.deploy(their_model)
     theirs.wait("outlet")
-    name = endpoint_name("outlet", installation="s3://team-a/optiflow")
+    name = endpoint_name("turnover", "outlet", installation="s3://team-a/optiflow")
     arn = boto3.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointArn"]
     boto3.client("sagemaker").add_tags(ResourceArn=arn, Tags=[{"Key": INSTALLATION_TAG, "Value": "somebody"}])
     aws.clear_requests()
@@ -140,7 +142,7 @@ def test_an_endpoint_of_our_name_that_is_not_ours_is_left_alone(
 
 def test_names_are_ones_that_sagemaker_takes_and_differ_by_installation() -> None:
     longest = "r" * 40
-    names = [endpoint_name(longest, installation=place) for place in ("s3://a/b", "s3://a/c")]
+    names = [endpoint_name("turnover", longest, installation=place) for place in ("s3://a/b", "s3://a/c")]
     assert len(set(names)) == 2
     assert all(len(name) <= 63 and name.startswith(f"turnover-{longest[:20]}") for name in names)
 

@@ -18,7 +18,7 @@ from resources.settings import load_settings
 from resources.storage import FileStorage, S3Storage, Storage
 
 BUCKET, ROLE = "optiflow-test", "arn:aws:iam::123456789012:role/optiflow"
-NAME = endpoint_name("outlet", installation=f"s3://{BUCKET}/pre")
+NAME = endpoint_name("turnover", "outlet", installation=f"s3://{BUCKET}/pre")
 IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
 
@@ -83,7 +83,7 @@ def test_a_model_is_served_updated_rolled_back_and_deleted(
     assert state.console_url == (
         f"https://{REGION}.console.aws.amazon.com/sagemaker/home?region={REGION}#/endpoints/{NAME}"
     )
-    here = LocalEndpoints(storage=local)
+    here = LocalEndpoints(storage=local, pipeline="turnover")
     here.deploy(first)
     assert endpoints.invoke("outlet", REQUEST) == here.invoke("outlet", REQUEST)
 

@@ -135,7 +135,7 @@ def test_an_endpoint_that_sagemaker_cannot_make_fails_the_asset_with_its_reason(
     with retailer.project.instance:
         kind, said = failure(retailer.materialize())
     assert kind == "job"
-    name = endpoint_name("outlet", installation="s3://lake/a")
+    name = endpoint_name("turnover", "outlet", installation="s3://lake/a")
     assert said.startswith(f"Endpoint {name} does not serve {model.name}: There is no capacity. Nothing answers")
     assert f"/aws/sagemaker/Endpoints/{name}" in said
 

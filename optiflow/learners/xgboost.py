@@ -4,14 +4,12 @@ Equal hyperparameters and data give the same trees as a plain `xgboost.train`. W
 files (`optiflow.container`) and the hyperparameters' ranges (`hyperparameters`).
 """
 
-import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optiflow.errors import JobFailedError, UserError
+from optiflow.learners.booster_file import load, reason_of, save
 from optiflow.learners.hyperparameters import NOT_FOR_BOOSTER, Value, validate_hyperparameters
 from optiflow.learners.matrix import Matrix
 
@@ -108,42 +106,12 @@ def train(
             verbose_eval=False,
         )
     except xgboost.core.XGBoostError as error:
-        raise JobFailedError(f"XGBoost refused to train: {_reason(error)}") from error
+        raise JobFailedError(f"XGBoost refused to train: {reason_of(error)}") from error
     scores = {f"{data}:{metric}": values for data, by_metric in log.items() for metric, values in by_metric.items()}
     kept = (
         booster.best_iteration if stopping and params.get("booster") != "gblinear" else booster.num_boosted_rounds() - 1
     )
     return booster, History(scores, kept)
-
-
-def save(booster: "Booster", path: Path) -> None:
-    """Write the model as UBJ; the bytes reach the disk or this raises.
-
-    Python writes the file, because XGBoost's own writer does not report a full disk.
-    """
-    with path.open("wb") as file:
-        file.write(booster.save_raw("ubj"))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def load(path: Path) -> "Booster":
-    """Read a model, UBJ or JSON; never a pickle.
-
-    Raises:
-        UserError: the file is not such a model.
-    """
-    import xgboost
-
-    data = bytearray(path.read_bytes())
-    if not data:  # XGBoost 3.2 aborts the whole process on an empty buffer
-        raise UserError(f"{path.name} is empty: train again.")
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(data)
-    except xgboost.core.XGBoostError as error:
-        raise UserError(f"{path.name} is not an XGBoost model in UBJ or JSON: {_reason(error)}") from error
-    return booster
 
 
 def predict(booster: "Booster", features: "np.ndarray") -> "np.ndarray":
@@ -196,9 +164,3 @@ def _round_reporter(on_round: OnRound) -> Any:
             return False
 
     return Reporter()
-
-
-def _reason(error: Exception) -> str:
-    """XGBoost's sentence, without the time, the C++ source line and the stack trace around it."""
-    text = str(error).split("Stack trace:")[0].strip()
-    return re.sub(r"^\[[^]]*\] \S+:\d+: (?:Check failed: .*?: )?", "", text)

@@ -85,6 +85,8 @@ class Pipeline(ABC):
     """The hyperparameter that tells the learner whose data it learns from, for a model that is nobody else's."""
     filled_unit: ClassVar[tuple[str, ...]] = ()
     """The columns that no two rows share, where `split` adds rows that the file lacks, numbered below 0; else none."""
+    serving: ClassVar[str | None] = None
+    """The module that answers single questions with its models, behind an endpoint or in this process."""
     after_report: ClassVar[tuple[str, ...]] = ()
     """Assets of its own that follow on the report."""
 

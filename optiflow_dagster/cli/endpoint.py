@@ -30,18 +30,22 @@ def endpoint() -> None:
 def show(retailer: str | None, as_json: bool) -> None:
     """Show the endpoint of RETAILER, or of all."""
     from optiflow_dagster.cli.workplace import open_workplace
-    from resources.endpoints.contract import PIPELINE, no_endpoint
+    from resources.endpoints.contract import no_endpoint
 
     adapters = open_workplace().adapters
-    known = {record.dataset for record in adapters.catalog.open().datasets() if record.pipeline == PIPELINE}
+    known = {
+        record.dataset
+        for record in adapters.catalog.open().datasets()
+        if record.pipeline == adapters.endpoints.pipeline
+    }
     found = [adapters.endpoints.describe(name) for name in ([retailer] if retailer else sorted(known))]
     states = [state for state in found if state is not None]
     if retailer and not states:
-        raise UserError(no_endpoint(retailer))
+        raise UserError(no_endpoint(adapters.endpoints.pipeline, str(retailer)))
     if as_json:
         click.echo(json.dumps([asdict(state) for state in states], indent=2, default=str))
     elif not states:
-        click.echo(f"There is no endpoint yet: `optiflow run {PIPELINE} RETAILER` makes one.")
+        click.echo(f"There is no endpoint yet: `optiflow run {adapters.endpoints.pipeline} RETAILER` makes one.")
     else:
         click.echo("\n\n".join(_told(state) for state in states))
 
@@ -88,7 +92,7 @@ def delete(retailer: str) -> None:
     endpoints = open_workplace().adapters.endpoints
     state = endpoints.describe(retailer)
     if state is None or not endpoints.delete(retailer):
-        raise UserError(no_endpoint(retailer))
+        raise UserError(no_endpoint(endpoints.pipeline, retailer))
     click.echo(f"Endpoint {state.name} is deleted.")
 
 

@@ -13,8 +13,6 @@ from typing import Protocol
 from resources.jobs.contract import DIGEST_LENGTH, MAX_NAME_LENGTH
 
 JSON = "application/json"
-PIPELINE = "turnover"
-"""The pipeline whose models are served."""
 
 KEPT_MODELS = 3
 """So many models of an endpoint can be gone back through: their names fit into one tag of 256 characters."""
@@ -79,8 +77,11 @@ class EndpointState:
 class Endpoints(Protocol):
     """A place that serves models, one endpoint a retailer.
 
-    Every method raises UserError for what the user can mend and TransientError for what may pass.
+    `pipeline` is the one whose models are served. Every method raises UserError for what the user can mend and
+    TransientError for what may pass.
     """
+
+    pipeline: str
 
     def deploy(self, model: ServedModel) -> EndpointState:
         """Have the retailer's endpoint serve this model, and return at once; make the endpoint if there is none.
@@ -125,7 +126,7 @@ class Endpoints(Protocol):
         ...
 
 
-def endpoint_name(retailer: str, pipeline: str = PIPELINE, installation: str | None = None) -> str:
+def endpoint_name(pipeline: str, retailer: str, installation: str | None = None) -> str:
     """`<pipeline>-<retailer>`, at most 63 characters; a name that had to be cut ends in a digest of the whole.
 
     Where several installations share their names, as in an account and region of AWS, it ends in a digest that
@@ -156,9 +157,9 @@ def before(models: Sequence[str], current: str | None, *, inclusive: bool = Fals
     return list(models[: models.index(current) + inclusive])
 
 
-def no_endpoint(retailer: str) -> str:
+def no_endpoint(pipeline: str, retailer: str) -> str:
     """What is said where the retailer has no endpoint."""
-    return f"There is no endpoint of {retailer!r}: run `optiflow run {PIPELINE} {retailer}`, which makes it."
+    return f"There is no endpoint of {retailer!r}: run `optiflow run {pipeline} {retailer}`, which makes it."
 
 
 def no_previous(state: EndpointState) -> str:

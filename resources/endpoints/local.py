@@ -1,9 +1,9 @@
 """Endpoints on this machine: a model answers in the process that asks.
 
-What belongs here: which model serves, kept in the lake, and answering. What does not: the answers
-(`optiflow.learners.turnover.serving`).
+What belongs here: which model serves, kept in the lake, and answering. What does not: the answers,
+which the module gives that the pipeline names as its `serving`.
 
-The state lies in `lake/turnover/endpoint/<retailer>/state.json`, put in place whole; who changes it holds the lock of
+The state lies in `lake/<pipeline>/endpoint/<retailer>/state.json`, put in place whole; who changes it holds the lock of
 `state.lock` beside it from reading to writing. A deleted endpoint leaves a state without models, since nothing in the
 lake is ever removed. A state that cannot be read (a restored backup, a broken disk) is a failed endpoint, which the
 next deployment mends.
@@ -22,13 +22,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from optiflow.dataset_id import check_dataset_id
 from optiflow.errors import UserError
-from optiflow.learners.turnover import serving
 from resources.endpoints.contract import (
     JSON,
-    PIPELINE,
     EndpointState,
     EndpointStatus,
     ServedModel,
@@ -38,7 +37,7 @@ from resources.endpoints.contract import (
     no_previous,
     served_after,
 )
-from resources.endpoints.models import checked_model
+from resources.endpoints.models import checked_model, serving_of
 from resources.storage import LAKE, FileStorage, Storage
 
 LOADED_MODELS = 16
@@ -47,7 +46,7 @@ LOADED_MODELS = 16
 LOCK_FILE = "state.lock"
 
 _lock = threading.Lock()
-_loaded: OrderedDict[tuple[str, str, str], serving.Model] = OrderedDict()
+_loaded: OrderedDict[tuple[str, str, str], object] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class LocalEndpoints(dg.ConfigurableResource):
     """Answers in this process with the models in the lake; every change is there at once, in every process."""
 
     storage: dg.ResourceDependency[Storage]
+    pipeline: str = Field(description="The pipeline whose models are served.")
 
     def deploy(self, model: ServedModel) -> EndpointState:
         """Serve this model from now on; one that cannot be served leaves the old one in place."""
@@ -74,7 +74,7 @@ class LocalEndpoints(dg.ConfigurableResource):
             served = self._read_or_none(model.retailer)
             names = list(served.models) if served else []
             if served and names[-1] == model.name:
-                return _state(model.retailer, served)
+                return _state(self.pipeline, model.retailer, served)
             self._load(model)
             keys = {**(served.models if served else {}), model.name: model.key}
             kept = served_after(names, names[-1] if names else None, model.name)
@@ -87,13 +87,13 @@ class LocalEndpoints(dg.ConfigurableResource):
             served = self._read(retailer)
         except _DamagedStateError as error:
             return self._failed(retailer, error)
-        return _state(retailer, served) if served else None
+        return _state(self.pipeline, retailer, served) if served else None
 
     def wait(self, retailer: str) -> EndpointState:
         """The state, which is always a settled one."""
         state = self.describe(retailer)
         if state is None:
-            raise UserError(no_endpoint(retailer))
+            raise UserError(no_endpoint(self.pipeline, retailer))
         return state
 
     def roll_back(self, retailer: str) -> EndpointState:
@@ -102,7 +102,7 @@ class LocalEndpoints(dg.ConfigurableResource):
             served = self._existing(retailer)
             *earlier, current = served.models
             if not earlier:
-                raise UserError(no_previous(_state(retailer, served)))
+                raise UserError(no_previous(_state(self.pipeline, retailer, served)))
             self._load(ServedModel(earlier[-1], retailer, served.models[earlier[-1]]))
             models = {name: served.models[name] for name in earlier}
             return self._write(retailer, replace(served, models=models, withdrawn=current))
@@ -124,15 +124,15 @@ class LocalEndpoints(dg.ConfigurableResource):
         served = self._existing(retailer)
         name = list(served.models)[-1]
         model = self._load(ServedModel(name, retailer, served.models[name]))
-        return serving.answer(model, body, content_type, retailer)
+        return serving_of(self.pipeline).answer(model, body, content_type, retailer)
 
-    def _load(self, model: ServedModel) -> serving.Model:
+    def _load(self, model: ServedModel) -> object:
         key = (self.storage.uri, model.retailer, model.key)
         with _lock:
             if key in _loaded:
                 _loaded.move_to_end(key)
                 return _loaded[key]
-        loaded = checked_model(self.storage, model)
+        loaded = checked_model(self.storage, self.pipeline, model)
         with _lock:
             _loaded[key] = loaded
             while len(_loaded) > LOADED_MODELS:
@@ -143,9 +143,9 @@ class LocalEndpoints(dg.ConfigurableResource):
         try:
             served = self._read(retailer)
         except _DamagedStateError as error:
-            raise UserError(_damaged(retailer, error)) from error
+            raise UserError(_damaged(self.pipeline, retailer, error)) from error
         if served is None:
-            raise UserError(no_endpoint(retailer))
+            raise UserError(no_endpoint(self.pipeline, retailer))
         return served
 
     def _read_or_none(self, retailer: str) -> Served | None:
@@ -155,7 +155,7 @@ class LocalEndpoints(dg.ConfigurableResource):
             return None
 
     def _read(self, retailer: str) -> Served | None:
-        key = _key(retailer)
+        key = _key(self.pipeline, retailer)
         where = self.storage.uri_for(key)
         try:
             text = self._state_bytes(key)
@@ -177,13 +177,13 @@ class LocalEndpoints(dg.ConfigurableResource):
 
     def _failed(self, retailer: str, error: _DamagedStateError) -> EndpointState:
         return EndpointState(
-            name=endpoint_name(retailer),
+            name=endpoint_name(self.pipeline, retailer),
             retailer=retailer,
             status=EndpointStatus.FAILED,
             model=None,
             wanted=None,
             created_at=datetime.fromtimestamp(0, UTC),
-            failure_reason=_damaged(retailer, error),
+            failure_reason=_damaged(self.pipeline, retailer, error),
         )
 
     @contextlib.contextmanager
@@ -192,7 +192,7 @@ class LocalEndpoints(dg.ConfigurableResource):
         if not isinstance(self.storage, FileStorage):
             yield
             return
-        key = _key(retailer).replace("state.json", LOCK_FILE)
+        key = _key(self.pipeline, retailer).replace("state.json", LOCK_FILE)
         lock = locked(self.storage, key)
         try:
             yield
@@ -201,7 +201,7 @@ class LocalEndpoints(dg.ConfigurableResource):
 
     def _write(self, retailer: str, served: Served) -> EndpointState:
         self._put(retailer, served)
-        return _state(retailer, served)
+        return _state(self.pipeline, retailer, served)
 
     def _put(self, retailer: str, served: Served) -> None:
         said = {
@@ -209,7 +209,7 @@ class LocalEndpoints(dg.ConfigurableResource):
             "created_at": served.created_at.isoformat(),
             "withdrawn": served.withdrawn,
         }
-        key = _key(retailer)
+        key = _key(self.pipeline, retailer)
         try:
             self.storage.write_bytes(key, json.dumps(said, indent=1).encode())
         except IsADirectoryError as error:
@@ -251,22 +251,22 @@ def _served(said: dict[str, Any]) -> Served | None:
     return Served(models, created_at, withdrawn)
 
 
-def _damaged(retailer: str, error: _DamagedStateError) -> str:
+def _damaged(pipeline: str, retailer: str, error: _DamagedStateError) -> str:
     return (
         f"The endpoint of {retailer!r} cannot be read: {error}. A restored backup or a broken disk leaves such files. Put "
-        f"the file back, or run `optiflow run {PIPELINE} {retailer}`, which makes the endpoint anew."
+        f"the file back, or run `optiflow run {pipeline} {retailer}`, which makes the endpoint anew."
     )
 
 
-def _key(retailer: str) -> str:
-    return f"{LAKE}/{PIPELINE}/endpoint/{check_dataset_id(retailer)}/state.json"
+def _key(pipeline: str, retailer: str) -> str:
+    return f"{LAKE}/{pipeline}/endpoint/{check_dataset_id(retailer)}/state.json"
 
 
-def _state(retailer: str, served: Served) -> EndpointState:
+def _state(pipeline: str, retailer: str, served: Served) -> EndpointState:
     *_, current = served.models
     earlier = before(list(served.models), current)
     return EndpointState(
-        name=endpoint_name(retailer),
+        name=endpoint_name(pipeline, retailer),
         retailer=retailer,
         status=EndpointStatus.IN_SERVICE,
         model=current,

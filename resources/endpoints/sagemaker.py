@@ -10,7 +10,7 @@ import time
 import dagster as dg
 
 from optiflow.errors import TransientError, UserError
-from optiflow.learners.turnover import REQUIREMENTS
+from optiflow.pipelines import PIPELINES
 from resources.aws.client import client
 from resources.endpoints import sagemaker_requests as requests
 from resources.endpoints.contract import (
@@ -58,7 +58,7 @@ class SageMakerEndpoints(SageMakerEndpointSettings):
         found = self._find(model.retailer)
         if found is not None and found.has(model.name):
             return found.state
-        checked_model(self.storage, model)
+        checked_model(self.storage, self.pipeline, model)
         if found is not None and found.state.status in (EndpointStatus.FAILED, EndpointStatus.DELETING):
             # Nothing but to delete it can be done with an endpoint whose creation has failed.
             self._clear(found)
@@ -131,7 +131,7 @@ class SageMakerEndpoints(SageMakerEndpointSettings):
         raise TransientError(f"Endpoint {state.name} is {state.status.value} and does not answer yet. Ask again later.")
 
     def _name(self, retailer: str) -> str:
-        return endpoint_name(retailer, installation=self.storage.uri.rstrip("/"))
+        return endpoint_name(self.pipeline, retailer, installation=self.storage.uri.rstrip("/"))
 
     def _find(self, retailer: str) -> Found | None:
         """The retailer's endpoint.
@@ -157,7 +157,7 @@ class SageMakerEndpoints(SageMakerEndpointSettings):
     def _existing(self, retailer: str) -> Found:
         found = self._find(retailer)
         if found is None:
-            raise UserError(no_endpoint(retailer))
+            raise UserError(no_endpoint(self.pipeline, retailer))
         return found
 
     def _make(self, model: ServedModel) -> None:
@@ -167,7 +167,7 @@ class SageMakerEndpoints(SageMakerEndpointSettings):
             self,
             model,
             model_uri=self.storage.uri_for(model.key),
-            source_uri=put_source(self.storage, REQUIREMENTS),
+            source_uri=put_source(self.storage, PIPELINES[self.pipeline].requirements),
             image=self.image_uri or xgboost_image(region, self.xgboost_version),
             region=region,
         )

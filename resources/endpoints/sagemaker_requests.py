@@ -28,6 +28,7 @@ HEAP_SHARE = 4
 class SageMakerEndpointSettings(dg.ConfigurableResource):
     """Under which role, in which image and how large serverless endpoints are."""
 
+    pipeline: str = Field(description="The pipeline whose models are served.")
     role_arn: str = Field(description="ARN of the role that endpoints work under; it reads models and source.")
     memory_mb: int = Field(default=2048, description="Memory of an endpoint: 1024 to 6144 MB in steps of 1024.")
     max_concurrency: int = Field(default=5, description="So many requests an endpoint answers at the same time.")
@@ -85,7 +86,7 @@ def endpoint_body(settings: SageMakerEndpointSettings, model: ServedModel, stora
         INSTALLATION_TAG: installation_of(storage_uri),
     }
     return {
-        "EndpointName": endpoint_name(model.retailer, installation=storage_uri.rstrip("/")),
+        "EndpointName": endpoint_name(settings.pipeline, model.retailer, installation=storage_uri.rstrip("/")),
         "EndpointConfigName": model.name,
         "Tags": _tags(settings, model, own),
     }

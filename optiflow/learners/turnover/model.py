@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optiflow.errors import UserError
+from optiflow.learners.booster_file import load as load_booster
+from optiflow.learners.booster_file import save as save_booster
 from optiflow.learners.turnover import survival
 from optiflow.learners.turnover.boosting import matrix_of
 from optiflow.learners.turnover.calibration import Platt, Spread
@@ -109,11 +111,9 @@ def contributions(folder: Path, rows: "pa.Table") -> dict[str, float]:
 
 def save(model: Model, folder: Path) -> None:
     """Write the model's files, all of them JSON or UBJ."""
-    from optiflow.learners import xgboost
-
-    xgboost.save(model.days, folder / DAYS_FILE)
+    save_booster(model.days, folder / DAYS_FILE)
     if model.classifier is not None:
-        xgboost.save(model.classifier, folder / CHANCE_FILE)
+        save_booster(model.classifier, folder / CHANCE_FILE)
     said = {
         "retailer": model.retailer,
         "encoder": model.encoder.to_json(),
@@ -131,8 +131,6 @@ def load(folder: Path) -> Model:
     Raises:
         UserError: the folder holds no such model.
     """
-    from optiflow.learners import xgboost
-
     path = folder / MODEL_FILE
     if not path.is_file():
         raise UserError(f"the model folder has no file {MODEL_FILE}: give the model.tar.gz of a turnover training job.")
@@ -143,8 +141,8 @@ def load(folder: Path) -> Model:
         retailer, threshold, digest = said["retailer"], float(said["threshold"]), said["digest"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{MODEL_FILE} is not a turnover model ({error}): train again.") from error
-    days = xgboost.load(folder / DAYS_FILE)
-    classifier = xgboost.load(folder / CHANCE_FILE) if platt else None
+    days = load_booster(folder / DAYS_FILE)
+    classifier = load_booster(folder / CHANCE_FILE) if platt else None
     for booster in filter(None, (days, classifier)):
         booster.set_param({"nthread": 1})  # see boosting.MANY
     return Model(retailer, encoder, days, spread, classifier, platt, threshold, digest)

@@ -5,7 +5,6 @@ column's name and its values. What does not: encoding the columns that stay (`en
 """
 
 import re
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -45,14 +44,6 @@ def may_name_things(values: pl.Series) -> bool:
     if known.dtype.is_float() and not (known.is_finite() & (known == known.round())).all():
         return False
     return 3 <= known.n_unique() <= min(MAX_LEVELS, known.len() / ROWS_PER_LEVEL)
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A column that is not used as a feature, and why."""
-
-    column: str
-    reason: str
 
 
 def choose_features(

@@ -12,9 +12,9 @@ from optiflow.learners.hyperparameters import Value, validate_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.orders.encoding import FeatureEncoder
-from optiflow.pipelines.orders.features import LeftOut
 from optiflow.pipelines.orders.training import mean_contributions, prepare_training
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.report.model import LeftOut
 from optiflow.split import ROW
 
 ENCODER_FILE = "encoder.json"
@@ -101,12 +101,9 @@ class Orders(Pipeline):
 
     def learned(self, run: FinishedRun) -> Learned:
         """The encoder's features, and the columns that it was not given."""
-        from optiflow.upload.by_role import other_pipelines
-
         encoder = _encoder(run.kept)
         left_out = [LeftOut(**column) for column in json.loads(run.kept(LEFT_OUT_FILE))]
-        notes = other_pipelines(run.train.columns, self)
-        return Learned(encoder.names, left_out, encoder.unseen(run.test), notes)
+        return Learned(encoder.names, left_out, encoder.unseen(run.test))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
         """The mean, and that of the best group: text, codes, yes or no, whole numbers with few values, month or weekday."""

@@ -10,15 +10,14 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions, SplitOptions
+from optiflow.pipelines.finished import EXPLAINED_ROWS
 from optiflow.pipelines.orders.encoding import FeatureEncoder
-from optiflow.pipelines.orders.features import LeftOut, choose_features
+from optiflow.pipelines.orders.features import choose_features
+from optiflow.report.model import LeftOut
 from optiflow.split import ROW, split_rows
 
 VALIDATION_FRACTION = 0.15
 """Share of the training rows that early stopping watches; chosen like the test rows, never among them."""
-
-EXPLAINED_ROWS = 1_000
-"""Rows that contributions are averaged over: enough for two digits, and seconds less than all of a large test set."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from optiflow.learners.turnover import survival
 from optiflow.learners.turnover.model import COLUMNS, contributions
 from optiflow.learners.turnover.parameters import FEWEST_SOLD, HORIZON
 from optiflow.options import DatasetOptions
-from optiflow.pipelines.finished import FinishedRun, Kept, Learned
-from optiflow.pipelines.orders.training import EXPLAINED_ROWS
+from optiflow.pipelines.finished import EXPLAINED_ROWS, FinishedRun, Kept, Learned
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.pipelines.turnover import findings
 from optiflow.pipelines.turnover.baselines import Pace, fit_paces
@@ -50,6 +49,7 @@ class Turnover(Pipeline):
     hidden = ("sold",)
     may_lack_target = True
     dataset_parameter = "retailer"
+    serving = "optiflow.learners.turnover.serving"
     after_report = ("endpoint",)
     scoring_reads = ("test", "enriched")
     default_options = {"split": {"strategy": "time", "test_fraction": 0.05}}
