@@ -8,6 +8,8 @@ import re
 
 import polars as pl
 
+from optiflow.report.model import LeftOut
+
 SAMPLE_ROWS = 10_000
 ALMOST_ALL = 0.9
 MOSTLY = 0.5
