@@ -1,5 +1,6 @@
 """The naive predictors: what they learn, from which rows, and what they do with what they never saw."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -165,4 +166,30 @@ def test_orders_baseline_counts_stores_that_are_numbers():
     )
     report = report_of(ORDERS, table, DatasetOptions(target="Sold", date_column="Date"), nthread=1, num_round=60)
     assert report.best_baseline == "mean of Sold per Store"
+    assert report.outcome != "better"
+
+
+@pytest.mark.parametrize(
+    ("levels", "rows_each"),
+    [((0, 1), 360), ((1, 2), 360), (range(100, 160), 12)],
+    ids=["flag", "two stores", "few rows"],
+)
+def test_orders_baseline_counts_whole_numbers_of_two_values_and_of_few_rows_each(levels: Sequence[int], rows_each: int):
+    from benchmarks.verdicts.run import report_of
+    from optiflow.options import DatasetOptions
+    from optiflow.pipelines.orders.pipeline import ORDERS
+
+    rng = np.random.default_rng(3)
+    count = len(levels) * rows_each
+    level = rng.permutation(np.repeat(levels, rows_each))
+    usual = dict(zip(levels, rng.permutation(len(levels)) * 40.0 + 10, strict=True))
+    table = pl.DataFrame(
+        {
+            "group": level,
+            "Date": [date(2020, 1, 1) + timedelta(days=int(i // 12)) for i in range(count)],
+            "Sold": [usual[int(value)] for value in level] + rng.normal(0, 5, count),
+        }
+    )
+    report = report_of(ORDERS, table, DatasetOptions(target="Sold", date_column="Date"), nthread=1, num_round=60)
+    assert report.best_baseline == "mean of Sold per group"
     assert report.outcome != "better"

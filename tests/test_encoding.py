@@ -165,3 +165,13 @@ def test_whole_numbers_with_few_values_are_numbers_and_have_their_mean_beside_th
     assert encoded.filter(train["shop"] == 3)[f"shop: mean {TARGET}"][0] == pytest.approx(expected)
     assert encoder.transform(train.with_columns(pl.col("shop").cast(pl.Float64))).equals(encoded)
     assert FeatureEncoder.from_json(encoder.to_json()) == encoder
+
+
+def test_a_number_that_was_never_seen_among_whole_ones_has_the_mean_of_all_and_not_that_of_its_whole_part() -> None:
+    train = table().with_columns(shop=pl.int_range(pl.len()).cast(pl.Float64) % 8 + 1)
+    encoder = FeatureEncoder.fit(train, target=TARGET, date_column="day", features=["shop"])
+    new = train.head(4).with_columns(shop=pl.Series([7.5, 7.0, None, float("nan")]))
+    encoded = encoder.transform(new)[f"shop: mean {TARGET}"]
+    assert encoded[0] == pytest.approx(train[TARGET].mean())
+    assert encoded[1] == encoder.transform(train.filter(pl.col("shop") == 7))[f"shop: mean {TARGET}"][0]
+    assert encoded[2:].null_count() == 2

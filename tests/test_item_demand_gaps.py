@@ -94,6 +94,20 @@ def test_where_days_without_a_row_are_unknown_nothing_is_added():
     assert ITEM_DEMAND.remarks(rows, options(gaps="unknown")) == ()
 
 
+def test_auto_is_decided_once_on_the_whole_file(tmp_path):
+    """The till writes zeros from day 320 on: so a day without a row is unknown, also in the older part, which has none."""
+    sales = np.zeros((10, 400))
+    sales[:, ::2] = 10
+    rows = long(sales).filter((pl.col("sales") > 0) | (pl.col("date") >= FIRST + timedelta(320)))
+    held_out = 100
+    wanted = DatasetOptions.model_validate({"horizon": held_out, "hyperparameters": {"num_round": "20"}})
+    finished = finished_run(ITEM_DEMAND, rows, wanted, tmp_path, nthread=1)
+    assert ITEM_DEMAND.training(finished.run.train, wanted).decided == {"gaps": "unknown"}
+    before = finished.rows.filter(pl.col("date") < FIRST + timedelta(300))
+    assert before["sales"].to_list() == [10.0] * before.height  # as far as anybody knew, 10 a day were sold
+    assert finished.run.held_out["predicted"].mean() == pytest.approx(10, rel=0.1)
+
+
 def sets() -> dict[str, pl.LazyFrame]:
     rows = numbered(till(120))
     train, test = ITEM_DEMAND.split(rows, options())

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiflow.errors import UserError
-from optiflow.metrics import regression_metrics
+from optiflow.metrics import next_skill_interval, regression_metrics
 from optiflow.report.build import build_report
 from optiflow.report.drawings import MAX_POINTS
 from optiflow.report.extras import Extras, Figure, Headline, ReportTable
@@ -392,6 +392,22 @@ def test_without_actuals_the_report_describes_and_says_nothing_of_errors():
         assert text not in page
     assert "Scored2020-01-01 to 2020-02-01" in re.sub(r"\s*\n\s*", "", page)
     assert "Skill" not in to_markdown(report)
+
+
+def test_the_limits_of_the_next_window_go_by_past_skills_against_the_same_baseline() -> None:
+    frame = predictions()
+    rng = np.random.default_rng(2)
+    baselines = {name: frame["actual"] + pl.Series(rng.normal(0, 30, frame.height)) for name in ("a", "b")}
+    skills = {"a": (0.0, 0.5)}
+    report = build_report(facts(), frame, baselines, {}, Extras(past_skills=skills))
+    for score in report.baselines:
+        assert score.skill_low is not None
+        assert score.skill_high is not None
+        assert score.next_low is not None
+        expected, _ = next_skill_interval((score.skill_low, score.skill_high), skills.get(score.name, ()))
+        assert score.next_low == pytest.approx(expected)
+    lows = {score.name: score.next_low for score in report.baselines}
+    assert lows["a"] < 0 < lows["b"]  # pyright: ignore[reportOptionalOperand]
 
 
 def test_what_a_pipeline_adds_is_in_every_form_written_for_people_and_never_markup():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,8 @@ from optiflow.learners.store_sales.intervals import Bands, learn_bands
 from optiflow.learners.store_sales.panel import read_panel
 from optiflow.learners.store_sales.past_totals import total_off
 from optiflow.learners.store_sales.seasonal_growth import GRID, Growth, choose_growth, seasonal_growth, seasonal_naive
-from optiflow.learners.store_sales.validation import Past, choose, past_origins, useful
+from optiflow.learners.store_sales.validation import Past, choose, past_origins, past_skills, useful
+from optiflow.pipelines.forecasting.naive import naive_forecasts
 
 FIRST = date(2014, 1, 3)  # a Friday
 WEEKS, HORIZON = 118, 6
@@ -125,6 +127,38 @@ def test_a_week_that_was_filled_is_no_truth_to_judge_by():
     sold = np.column_stack([sales[-HORIZON:] for _, sales in known.values()])
     np.testing.assert_allclose(np.exp(past.actual), sold)
     assert np.isnan(past.actual).sum() == 2
+
+
+def test_past_skills_are_those_against_the_reports_own_naive_forecasts_and_windows_do_not_overlap():
+    known = three_stores()
+    rows = table(known)
+    panel, sales = read_panel(rows), pl.DataFrame(rows)
+    pasts = past_origins(panel, HORIZON, 5, 4, "week_end")
+    made = {
+        "champion": [seasonal_growth(past.history, Growth()) + past.history.ahead[:, None] for past in pasts],
+        "seasonal_naive": [seasonal_naive(past.history) for past in pasts],
+    }
+    found = past_skills(pasts, made, "champion")
+    apart = [
+        past for past in pasts if (pasts[0].origin - past.origin) % 8 == 0
+    ]  # every 4 weeks, of 6 each: every second
+    assert len(apart) == 3
+    for turn, past in enumerate(apart):
+        days = [panel.day(past.origin + step) for step in range(-1, HORIZON)]
+        history = sales.filter(pl.col("date") <= days[0], pl.col("store").is_in(past.stores))
+        wanted = sales.filter(pl.col("date").is_in(days[1:]), pl.col("store").is_in(past.stores))
+        forecast = pl.DataFrame(np.exp(made["champion"][pasts.index(past)]), list(past.stores)).with_columns(
+            date=pl.Series(days[1:])
+        )
+        forecast = forecast.unpivot(index="date", variable_name="store", value_name="predicted")
+        wanted = wanted.join(forecast, ["store", "date"])
+        naive = naive_forecasts(history, wanted, ["store"], "date", "sales", period=7)
+        assert list(naive) == ["the same week a year before", "mean of the last 8 weeks", "mean of all weeks"]
+        error = ((wanted["sales"] - wanted["predicted"]) ** 2).mean()
+        for kind, values in zip(("year_before", "lately", "usual"), naive.values(), strict=True):
+            expected = 1 - error / ((wanted["sales"] - values) ** 2).mean()
+            assert found[kind][turn] == pytest.approx(expected), kind
+    assert {kind: len(skills) for kind, skills in found.items()} == dict.fromkeys(found, len(apart))
 
 
 def test_the_intervals_lie_in_one_another_around_the_forecast(stores, trained):

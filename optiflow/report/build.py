@@ -153,7 +153,7 @@ def _score(
     if limits is None:
         return BaselineScore(name, metrics, value, None, None)
     # No model takes away more than all of the error.
-    ends = [min(end, 1.0) for end in (*limits, *next_skill_interval(limits, extras.past_skills))]
+    ends = [min(end, 1.0) for end in (*limits, *next_skill_interval(limits, extras.past_skills.get(name, ())))]
     return BaselineScore(name, metrics, value, *ends)
 
 

@@ -3,8 +3,8 @@
 What belongs here: plain data. What does not: how a table or a figure is laid out on a page.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,6 +78,6 @@ class Extras:
     warnings: tuple[str, ...] = ()
     series: tuple[str, ...] = ()
     """Columns of the predictions that say of which series a row is: rows of one series err alike."""
-    past_skills: tuple[float, ...] = ()
-    """The model's skill against last year's sales over windows as long as the hold-out, from earlier origins."""
+    past_skills: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """By the name of a baseline: the model's skill against it over windows as long as the hold-out, from earlier origins."""
     judgement: Judgement | None = None

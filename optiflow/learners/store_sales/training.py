@@ -46,9 +46,9 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
 
     Returns:
         `metrics` (validation MAPE of the champion and of the seasonal naive), `chosen`, `members` (of a mean),
-        `candidates` (name, MAPE, MAPE at each origin; best first), `origins` (dates), `past_skills` at them, `totals` (see
-        `past_totals`), counts of stores, weeks and filled weeks, `short_stores` (names, forecast by `fallback`), `growth`,
-        `trees`, `features` and `notes`.
+        `candidates` (name, MAPE, MAPE at each origin; best first), `origins` (dates), `past_skills` (see
+        there), `totals` (see `past_totals`), counts of stores, weeks and filled weeks, `short_stores` (names, forecast by
+        `fallback`), `growth`, `trees`, `features` and `notes`.
 
     Raises:
         UserError: a store-week comes twice, or no store has five weeks.

@@ -16,6 +16,9 @@ from optiflow.learners.store_sales.panel import Panel
 STEP, DENSE_STEP, DENSE_ORIGINS = 13, 4, 12
 """Weeks between origins: a quarter for all candidates, a month for what costs milliseconds."""
 
+LATELY_WEEKS = 8
+"""As the naive forecast of that name has it."""
+
 MARGIN = 0.05
 """The lowest of seven scores at three origins is partly luck; a mean errs less than its members where they disagree."""
 
@@ -96,13 +99,31 @@ def mape_at(past: Past, forecast: np.ndarray) -> float:
     return float(np.nanmean(np.abs(np.expm1(forecast - past.actual))))
 
 
-def past_skills(pasts: Sequence[Past], forecasts: Mapping[str, Sequence[np.ndarray]], champion: str) -> list[float]:
-    """At each origin, the share of the squared error of last year's same week that the champion takes away."""
-    return [
-        1 - squared_error(past, made) / squared_error(past, naive)
-        for past, made, naive in zip(pasts, forecasts[champion], forecasts[NAIVE], strict=True)
-        if squared_error(past, naive) > 0
-    ]
+def past_skills(
+    pasts: Sequence[Past], forecasts: Mapping[str, Sequence[np.ndarray]], champion: str
+) -> dict[str, list[float]]:
+    """The share of each naive forecast's squared error that the champion takes away, at origins that are windows apart.
+
+    Returns:
+        `year_before` (last year's same week), `lately` (a store's mean of the last 8 weeks) and `usual` (its mean of all
+        weeks) -> a number an origin, the newest first. Windows that overlap are left out: their skills are much alike.
+    """
+    skills: dict[str, list[float]] = {"year_before": [], "lately": [], "usual": []}
+    begun = None
+    for past, made, last_year in zip(pasts, forecasts[champion], forecasts[NAIVE], strict=True):
+        if begun is not None and past.origin + past.history.steps > begun:
+            continue
+        begun = past.origin
+        sales = np.exp(past.history.panel.logs)
+        naive = {
+            "year_before": last_year,
+            "lately": np.log(np.nanmean(sales[-LATELY_WEEKS:], axis=0)),
+            "usual": np.log(np.nanmean(sales, axis=0)),
+        }
+        for name, forecast in naive.items():
+            error = squared_error(past, forecast)
+            skills[name] += [1 - squared_error(past, made) / error] if error > 0 else []
+    return skills
 
 
 def squared_error(past: Past, forecast: np.ndarray) -> float:

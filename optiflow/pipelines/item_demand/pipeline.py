@@ -96,7 +96,8 @@ class ItemDemand(Forecasting):
         """The sales before the hold-out; refused where they are too few or all 0, which the job would refuse too."""
         learner.check_history(periods_spanned(train["date"]), bool((train["sales"] > 0).any()))
         zeros = train.height - in_file(train).height
-        decided = {"gaps": "zero"} if zeros else {}
+        # Decided on the whole file: the rows to learn from alone might say otherwise than those held out.
+        decided = {"gaps": "zero" if zeros else "unknown"} if self._gaps(options) == "auto" else {}
         return TrainingInputs({"train": train.select(COLUMNS)}, shown={"zero_rows_added": zeros}, decided=decided)
 
     def learned(self, run: FinishedRun) -> Learned:

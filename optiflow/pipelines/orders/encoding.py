@@ -202,10 +202,15 @@ def _is_categorical(values: pl.Series, name: str) -> bool:
 
 
 def _as_text(rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
-    """Codes and categoricals as text, so that levels have one type, 7.0 as 7; other columns as they are."""
-    floats = [c for c in columns if rows.schema[c].is_float()]
-    return rows.with_columns(pl.col(floats).cast(pl.Int64, strict=False)).with_columns(
-        pl.col(c).cast(pl.String) for c in columns
+    """Codes and categoricals as text, so that levels have one type, 7.0 as 7 and 7.5 as 7.5; other columns as they are."""
+    return rows.with_columns(_text(c) if rows.schema[c].is_float() else pl.col(c).cast(pl.String) for c in columns)
+
+
+def _text(column: str) -> pl.Expr:
+    number = pl.col(column)
+    whole = number.round().cast(pl.Int64, strict=False)
+    return pl.when(number.is_finite()).then(
+        pl.when(whole == number).then(whole.cast(pl.String)).otherwise(number.cast(pl.String))
     )
 
 

@@ -40,12 +40,16 @@ def may_name_things(values: pl.Series) -> bool:
 
     Amounts such as quantities may look alike: they are to be kept as numbers too. Row numbers have too many values.
     """
-    if not values.dtype.is_numeric():
-        return False
     known = values.drop_nulls()
-    if known.dtype.is_float() and not (known.is_finite() & (known == known.round())).all():
-        return False
-    return 3 <= known.n_unique() <= min(MAX_LEVELS, known.len() / ROWS_PER_LEVEL)
+    return are_whole(values) and 3 <= known.n_unique() <= min(MAX_LEVELS, known.len() / ROWS_PER_LEVEL)
+
+
+def are_whole(values: pl.Series) -> bool:
+    """Whether a column holds whole numbers alone, whatever its type; never a column of text or of yes and no."""
+    known = values.drop_nulls()
+    if known.dtype.is_float():
+        return bool((known.is_finite() & (known == known.round())).all())
+    return known.dtype.is_integer()
 
 
 def choose_features(

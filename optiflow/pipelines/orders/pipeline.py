@@ -12,6 +12,7 @@ from optiflow.learners.hyperparameters import Value, validate_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.orders.encoding import FeatureEncoder
+from optiflow.pipelines.orders.features import are_whole
 from optiflow.pipelines.orders.training import mean_contributions, prepare_training
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.model import LeftOut
@@ -106,9 +107,15 @@ class Orders(Pipeline):
         return Learned(encoder.names, left_out, encoder.unseen(run.test))
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """The mean, and that of the best group: text, codes, yes or no, whole numbers with few values, month or weekday."""
+        """The mean, and that of the best group: text, codes, yes or no, whole numbers, month or weekday."""
         encoder = _encoder(run.kept)
-        numbers = [name for name in encoder.numeric if run.train.schema[name] == pl.Boolean] + [*encoder.leveled]
+        # Whatever the encoder makes of whole numbers: 0 and 1 may say "on offer", and two stores may be called 1 and 2.
+        numbers = [
+            name
+            for name in encoder.numeric
+            if name not in run.options.fred_series
+            and (run.train.schema[name] == pl.Boolean or are_whole(run.train[name]))
+        ]
         month, weekday = f"month of {encoder.date_column}", f"weekday of {encoder.date_column}"
         day = pl.col(encoder.date_column).dt
         parts = {month: day.month(), weekday: day.weekday()}

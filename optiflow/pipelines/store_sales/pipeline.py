@@ -1,6 +1,6 @@
 """`store_sales`: weekly sales per store, forecast for the next weeks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -26,6 +26,8 @@ from optiflow.roles import Role
 
 COLUMNS = ("store", "date", "sales")
 WEEKS_DRAWN = 52
+NAIVE = {"the same week": "year_before", "mean of the last": "lately", "mean of all": "usual"}
+"""How the names of baselines begin -> what the learner calls them."""
 
 
 def _extra(name: str, *headers: str) -> Role:
@@ -130,8 +132,14 @@ class StoreSales(Forecasting):
                 **{f"validation_{name}": value for name, value in run.summary.get("metrics", {}).items()},
             },
             series=self.keys,
-            past_skills=tuple(run.summary.get("past_skills", ())),
+            past_skills=self._past_skills(run),
         )
+
+    def _past_skills(self, run: FinishedRun) -> Mapping[str, Sequence[float]]:
+        """By the names of the baselines, which say how many weeks they are of."""
+        skills = run.summary.get("past_skills", {})
+        names = self.baselines(run)
+        return {name: skills.get(kind, ()) for name in names for begin, kind in NAIVE.items() if name.startswith(begin)}
 
 
 def _inside(held: pl.DataFrame, level: int) -> float:
