@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from optiflow.container.channels import CSV
 from resources.catalog.records import DatasetRecord
-from resources.jobs.contract import CSV, Channel
+from resources.jobs.contract import Channel
 from resources.storage import Storage
 
 

@@ -19,6 +19,7 @@ from assets.channels import channel_key, write_channel, write_rows
 from assets.failures import plain_failures
 from assets.submission import Work, job_metadata, submit_once, utc_now
 from optiflow.artifact import extract_model
+from optiflow.container.channels import PARQUET
 from optiflow.content_digest import content_digest
 from optiflow.errors import TransientError, UserError
 from optiflow.learners import LEARNER_PARAMETER
@@ -26,7 +27,7 @@ from optiflow.learners.training_log import learning_curve
 from optiflow.split import ROW
 from resources.catalog import Catalog
 from resources.catalog.records import ModelRecord
-from resources.jobs.contract import PARQUET, JobKind, JobRequest, Jobs, JobState
+from resources.jobs.contract import JobKind, JobRequest, Jobs, JobState
 from resources.jobs.source import put_source
 from resources.storage import Storage
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from optiflow.errors import UserError
 
-ADDED_LATER = ("columns", "duplicates", "horizon")
+HORIZON = "horizon"
+ADDED_LATER = ("columns", "duplicates", HORIZON)
 """Options that the first digests knew nothing of: at their defaults they are left out, so that revisions stay as they are."""
 
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]

@@ -31,12 +31,13 @@ from project import ROOT, Project
 from s3_events import direct
 from turnover_models import REQUEST, trained_model
 
+from optiflow.container.channels import CSV
 from optiflow.errors import UserError
 from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.sensors.run_failure_delivery import publish
 from optiflow_dagster.sensors.run_failure_message import alert
 from resources.endpoints.sagemaker import SageMakerEndpoints
-from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, JobStatus
+from resources.jobs.contract import Channel, JobKind, JobRequest, JobStatus
 from resources.jobs.sagemaker import SageMakerJobs
 from resources.storage import S3Storage
 from resources.storage.s3 import PART_BYTES

@@ -11,12 +11,13 @@ from aws_double.client import REGION, AwsDouble
 from project import OPTIONS
 from turnover_models import trained_model
 
+from optiflow.container.channels import CSV
 from optiflow.errors import UserError
 from optiflow.pipelines.orders import sample as samples
 from resources.endpoints.contract import ServedModel, endpoint_name
 from resources.endpoints.sagemaker import SageMakerEndpoints
 from resources.endpoints.sagemaker_requests import INSTALLATION_TAG
-from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, next_attempt
+from resources.jobs.contract import Channel, JobKind, JobRequest, next_attempt
 from resources.jobs.job_code import PACKAGE, code_digest, library_versions
 from resources.jobs.local import LocalJobs
 from resources.jobs.sagemaker import SageMakerJobs

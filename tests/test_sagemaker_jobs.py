@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from aws_double.client import REGION, AwsDouble
 
+from optiflow.container.channels import CSV
 from optiflow.errors import OptiflowError, TransientError, UserError
 from resources.aws.client import client, forget_clients
-from resources.jobs.contract import CSV, Channel, JobKind, JobRequest, JobState, JobStatus
+from resources.jobs.contract import Channel, JobKind, JobRequest, JobState, JobStatus
 from resources.jobs.local import LocalJobs
 from resources.jobs.sagemaker import SageMakerJobs
 from resources.jobs.source import pack_source

@@ -12,8 +12,9 @@ from aws_double.constraints import violations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optiflow.container.channels import CSV, PARQUET
 from optiflow.errors import UserError
-from resources.jobs.contract import CSV, MAX_NAME_LENGTH, PARQUET, Channel, JobKind, JobRequest, JobStatus
+from resources.jobs.contract import MAX_NAME_LENGTH, Channel, JobKind, JobRequest, JobStatus
 from resources.jobs.sagemaker import SageMakerJobs, pause_seconds, requests
 from resources.jobs.sagemaker.images import xgboost_image
 from resources.jobs.sagemaker.links import console_url, log_url

@@ -15,7 +15,7 @@ import polars as pl
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
 from optiflow.roles import find_roles, fit_roles
-from optiflow.upload.faults import ROW
+from optiflow.split import ROW
 from optiflow.upload.kinds import Kinds, kinds_of
 from optiflow.upload.plausible import implausible_cells
 from optiflow.upload.table import RawTable

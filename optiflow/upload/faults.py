@@ -15,7 +15,6 @@ from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.errors import UserError
 
 SCHEMA = {"row": pl.Int64, "column": pl.String, "reason": pl.String, "value": pl.String}
-ROW = "row"
 QUOTE_LENGTH = 40
 
 

@@ -6,14 +6,13 @@ What does not belong here: names and ranges of options (`optiflow.options`), and
 from typing import TYPE_CHECKING
 
 from optiflow.errors import UserError
-from optiflow.options import DatasetOptions
+from optiflow.options import HORIZON, DatasetOptions
 from optiflow.roles import role_line
 from optiflow.upload.faults import options_file
 
 if TYPE_CHECKING:
     from optiflow.pipelines.spec import Pipeline
 
-HORIZON = "horizon"
 LEAVE_OUT = "Leave it out."
 
 

@@ -8,9 +8,10 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.split import ROW
 from optiflow.upload.by_role import Naming, other_pipelines
 from optiflow.upload.columns import TypedTable, date_columns, read_date_formats, type_columns
-from optiflow.upload.faults import ROW, refuse_over_limit
+from optiflow.upload.faults import refuse_over_limit
 from optiflow.upload.fitting_options import check_options
 from optiflow.upload.kinds import PLAIN
 from optiflow.upload.roles import check_named_columns, missing_target, only_date_column

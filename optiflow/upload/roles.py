@@ -10,7 +10,8 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload.faults import ROW, options_lines, quote, quote_all
+from optiflow.split import ROW
+from optiflow.upload.faults import options_lines, quote, quote_all
 
 
 def check_named_columns(names: Sequence[str], options: DatasetOptions, file_name: str) -> None:

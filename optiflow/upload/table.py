@@ -9,7 +9,8 @@ import polars as pl
 import polars.selectors as cs
 
 from optiflow.errors import UserError
-from optiflow.upload.faults import ROW, no_faults, quote, quote_all
+from optiflow.split import ROW
+from optiflow.upload.faults import no_faults, quote, quote_all
 
 NULL_WORDS = ("", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "Null", "None", "none", "nan", "NaN", "NAN", "-")
 

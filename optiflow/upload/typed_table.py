@@ -6,7 +6,8 @@ import polars as pl
 import polars.selectors as cs
 
 from optiflow.errors import UserError
-from optiflow.upload.faults import ROW, quote_all
+from optiflow.split import ROW
+from optiflow.upload.faults import quote_all
 from optiflow.upload.table import RawTable, check_names, clean_text, drop_nameless_last, refuse_without_rows
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from optiflow.errors import UserError
-from optiflow.upload.faults import ROW, SCHEMA, quote
+from optiflow.split import ROW
+from optiflow.upload.faults import SCHEMA, quote
 
 if TYPE_CHECKING:
     from pandera.polars import DataFrameSchema, PolarsData

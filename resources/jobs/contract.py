@@ -13,13 +13,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from optiflow.container.channels import PARQUET
 from optiflow.errors import OptiflowError
 
 MAX_NAME_LENGTH = 63
 DIGEST_LENGTH = 10
 MAX_ATTEMPTS = 50
-PARQUET = "application/x-parquet"
-CSV = "text/csv"
 BUILT_IN = "xgboost"
 """The algorithm that SageMaker has itself; every other one is a learner of ours."""
 NOT_SUBMITTED = "NotSubmitted"

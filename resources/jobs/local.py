@@ -23,10 +23,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from optiflow.container.channels import PARQUET
 from optiflow.errors import JobFailedError, OptiflowError, TransientError, UserError
 from optiflow.learners import learner_named
 from resources.jobs import local_platform as platform
-from resources.jobs.contract import BUILT_IN, MAX_NAME_LENGTH, PARQUET, JobKind, JobRequest, JobState, OnProgress
+from resources.jobs.contract import BUILT_IN, MAX_NAME_LENGTH, JobKind, JobRequest, JobState, OnProgress
 from resources.jobs.job_code import code_digest, library_versions
 from resources.jobs.local_folder import is_unfinished, read_job, try_lock, was_launched
 

@@ -40,8 +40,6 @@ GRACE_SECONDS = 5.0
 LONGEST_SLOT_POLL_SECONDS = 0.2
 RESERVED_BYTES = 4096
 MAX_REASON_CHARACTERS = 1024
-EXIT_DISK_FULL = errno.ENOSPC
-DISK_FULL = "No space left on the disk of the job: free some space, then run again. No half-written result was left."
 
 
 class _JobError(Exception):
@@ -113,6 +111,8 @@ def main(folder: Path, max_parallel: int, lock_fd: int) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             result["failure_reason"] = f"the job's process cannot go on: {error}"
         else:
+            from optiflow.container.ending import DISK_FULL
+
             result["failure_reason"] = DISK_FULL
     with contextlib.suppress(OSError):  # the log may lie on a full disk, and the result still has to be written
         if result["failure_reason"] and not (folder / "ml" / "output" / "failure").exists():
@@ -266,6 +266,8 @@ def _why_failed(code: int, failure: Path, log: Path) -> str:
     said = failure.read_text(errors="replace").strip() if failure.exists() else ""
     if said:
         return said[:MAX_REASON_CHARACTERS]
+    from optiflow.container.ending import DISK_FULL, EXIT_DISK_FULL
+
     if code == EXIT_DISK_FULL:
         return DISK_FULL
     if code < 0:

@@ -5,9 +5,9 @@ What belongs here: figures on series x days. What does not: choosing by them.
 
 import numpy as np
 
-from optiflow.learners.item_demand.grid import Array, Grid
+from optiflow.learners.item_demand.grid import YEAR, Array, Grid
 
-YEAR, RECENT_DAYS = 364, 28
+RECENT_DAYS = 28
 
 
 def accuracy(sold: Array, predicted: Array, seen: Array) -> dict[str, float]:

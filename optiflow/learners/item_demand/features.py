@@ -5,7 +5,7 @@ What belongs here: the features. What does not: which origins are learned from (
 
 import numpy as np
 
-from optiflow.learners.item_demand.grid import Array, Grid
+from optiflow.learners.item_demand.grid import YEAR, Array, Grid
 from optiflow.learners.item_demand.multiplicative import Multiplicative
 
 FEATURES = (
@@ -16,7 +16,7 @@ FEATURES = (
 CATEGORIES = (0, 1)
 """Places in `FEATURES` of what is a code."""
 
-YEAR, AROUND = 364, 7
+AROUND = 7
 PRIOR_UNITS = 5.0
 """Ratios of sold to expected units are pulled to 1 as if so many units had sold just as expected."""
 

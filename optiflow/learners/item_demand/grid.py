@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = np.ndarray
+YEAR = 364
+"""Days. 52 weeks, so that weekdays stay in place."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ What belongs here: telling them apart on a grid. What does not: what is forecast
 
 import numpy as np
 
-from optiflow.learners.item_demand.grid import Array, Grid
+from optiflow.learners.item_demand.grid import YEAR, Array, Grid
 
 KINDS = ("smooth", "erratic", "intermittent", "lumpy", "short", "new", "discontinued", "closed")
 SMOOTH, ERRATIC, INTERMITTENT, LUMPY, SHORT, NEW, DISCONTINUED, CLOSED = range(8)
@@ -29,8 +29,6 @@ Source: Syntetos, Boylan and Croston, "On the categorization of demand patterns"
 
 QUIET_INTERVALS = 4
 """An item that sells every n days is not given up before 4 n days without a sale."""
-
-YEAR = 364
 
 
 def kinds(grid: Grid, closed_after: int, min_history: int) -> Array:

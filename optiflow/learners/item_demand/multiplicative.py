@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optiflow.learners.item_demand.grid import Array, Grid
+from optiflow.learners.item_demand.grid import YEAR, Array, Grid
 
 STEPS, RECENT, LATEST = "yearly steps", "recent level", "latest level"
 """Growth from calendar year to calendar year; or the level of the last 13 or 4 weeks."""
 
-YEAR = 364
 TWO_YEARS = 2 * YEAR
 BLOCK_DAYS = {RECENT: 91, LATEST: 28}
 LEVEL_DAYS = {RECENT: YEAR, LATEST: 56}

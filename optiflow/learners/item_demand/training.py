@@ -14,7 +14,7 @@ from optiflow.learners.item_demand import check_history
 from optiflow.learners.item_demand.accuracy import accuracy, recent_mean, seasonal_naive
 from optiflow.learners.item_demand.boosting import corrected, learn
 from optiflow.learners.item_demand.features import FEATURES, features
-from optiflow.learners.item_demand.grid import Array, Grid, read_grid
+from optiflow.learners.item_demand.grid import YEAR, Array, Grid, read_grid
 from optiflow.learners.item_demand.intervals import calibrate
 from optiflow.learners.item_demand.kinds import CLOSED, DISCONTINUED, KINDS, MEANINGS, NEW, SHORT, kinds
 from optiflow.learners.item_demand.multiplicative import LATEST, RECENT, STEPS, Multiplicative, fit_multiplicative
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MODEL_FILE, TREES_FILE = "item-demand.json", "lightgbm.txt"
 NAIVE, FLAT, LIGHTGBM = "seasonal naive", "mean of the last 28 days", "LightGBM"
 GROWTHS = (STEPS, RECENT, LATEST)
-YEAR = 364
 
 
 def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from optiflow.learners.stock_movements.moments import moments
 from optiflow.learners.stock_movements.usual import AMOUNTS, Groups, Usual
 from optiflow.learners.stock_movements.usual import fit as fit_usual
 
@@ -60,8 +61,6 @@ def fit(rows: "pa.Table") -> Encodings:
     """Count the training rows."""
     import numpy as np
     import pyarrow as pa
-
-    from optiflow.learners.stock_movements.features import moments
 
     words = {key: sorted(rows[key].unique().drop_null().cast("string").to_pylist()) for key in KEYS}
     codes = {key: encode(rows[key], pa.array(words[key], pa.string())) for key in KEYS}

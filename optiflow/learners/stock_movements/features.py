@@ -5,11 +5,11 @@ What belongs here: turning columns and frozen encodings into features. What does
 """
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from optiflow.errors import UserError
 from optiflow.learners.stock_movements.encodings import KEYS, Encodings, encode
+from optiflow.learners.stock_movements.moments import cyclic_parts, hours_of
 from optiflow.learners.stock_movements.usual import AMOUNTS, LOG_OFFSET, pairs
 
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ words enter by -log of their frequency: the information in meeting them.
 PAIR = "item and type"
 GROUP = {"quantity": PAIR, "unit_price": "item_id", "total_amount": PAIR}
 """The codes of the groups in which each amount is usual or not."""
-
-SECONDS_PER_HOUR = 3600
-HOURS_PER_WEEK = 168
-THURSDAY = 3  # 1970-01-01 was one
-LAST_DAY = 60_000  # of the tables of days, in the year 2134
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ def slice_of(rows: "pa.Table", known: Encodings) -> Slice:
     quantity, price, total = (rows[name].to_numpy() for name in AMOUNTS)
     codes = {key: encode(rows[key], known.arrays[key]) for key in KEYS}
     codes[PAIR] = pairs(codes["item_id"], codes["transaction_type"], len(known.words["transaction_type"]) + 1)
-    return Slice(quantity, price, total, _hours(rows["created_at"]), codes)
+    return Slice(quantity, price, total, hours_of(rows["created_at"]), codes)
 
 
 def fill_matrix(matrix: "np.ndarray", rows: Slice, known: Encodings) -> None:
@@ -107,10 +102,8 @@ def fill_matrix(matrix: "np.ndarray", rows: Slice, known: Encodings) -> None:
         group = rows.codes[GROUP[FEATURES[name]]]
         np.subtract(values, known.usual.middle[name][group], out=into[name])
         into[name] *= known.usual.inverse_spread[name][group]
-    week = rows.hours % HOURS_PER_WEEK
-    for name, values in _week().items():
-        np.take(values, week, out=into[name])
-    np.take(_days()[1], np.clip(rows.hours // 24, 0, LAST_DAY), out=into["day_of_month"])
+    for name, (values, places) in cyclic_parts(rows.hours).items():
+        np.take(values, places, out=into[name])
     for key, name in zip(KEYS, ("item_id", "warehouse_id", "transaction_type_enc", "item_category_enc"), strict=True):
         np.take(known.rarity[key], rows.codes[key], out=into[name])
 
@@ -124,42 +117,3 @@ def sampled_matrix(rows: "pa.Table", known: Encodings, limit: int, seed: int) ->
     matrix = np.empty((len(FEATURES), rows.num_rows), np.float32)
     fill_matrix(matrix, slice_of(rows, known), known)
     return matrix
-
-
-def moments(times: "pa.ChunkedArray") -> "dict[str, np.ndarray]":
-    """`hour` (0 to 23), `day_of_week` (0 is Monday) and `day_of_month` (1 to 31) of each time."""
-    import numpy as np
-
-    hours = _hours(times)
-    days = np.clip(hours // 24, 0, LAST_DAY)
-    return {"hour": hours % 24, "day_of_week": (hours // 24 + THURSDAY) % 7, "day_of_month": _days()[0][days]}
-
-
-def _hours(times: "pa.ChunkedArray") -> "np.ndarray":
-    import numpy as np
-
-    values = times.to_numpy()
-    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[np.datetime_data(values.dtype)[0]]
-    return values.view(np.int64) // (per_second * SECONDS_PER_HOUR)
-
-
-@cache
-def _week() -> "dict[str, np.ndarray]":
-    """The cyclic features of each hour of a week that begins like 1970, on a Thursday."""
-    import numpy as np
-
-    hour = np.arange(HOURS_PER_WEEK) % 24 * (2 * np.pi / 24)
-    weekday = (np.arange(HOURS_PER_WEEK) // 24 + THURSDAY) % 7 * (2 * np.pi / 7)
-    cyclic = {"hour_sin": np.sin(hour), "hour_cos": np.cos(hour)}
-    cyclic |= {"day_of_week_sin": np.sin(weekday), "day_of_week_cos": np.cos(weekday)}
-    return {name: values.astype(np.float32) for name, values in cyclic.items()}
-
-
-@cache
-def _days() -> "tuple[np.ndarray, np.ndarray]":
-    """The day of the month of each day since 1970, as a number and as a feature."""
-    import numpy as np
-
-    days = np.arange(LAST_DAY + 1).astype("datetime64[D]")
-    numbers = (days - days.astype("datetime64[M]")).astype(np.int64) + 1
-    return numbers, numbers.astype(np.float32)

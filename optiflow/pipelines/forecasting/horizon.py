@@ -4,9 +4,7 @@ from collections.abc import Mapping
 
 from optiflow.errors import UserError
 from optiflow.learners.hyperparameters import Known
-from optiflow.options import DatasetOptions
-
-HORIZON = "horizon"
+from optiflow.options import HORIZON, DatasetOptions
 
 
 def with_horizon(options: DatasetOptions, default: int, known: Known) -> DatasetOptions:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from optiflow.upload.faults import ROW, SCHEMA, cell_faults, no_faults
+from optiflow.split import ROW
+from optiflow.upload.faults import SCHEMA, cell_faults, no_faults
 
 
 def repeated_rows(rows: pl.DataFrame, keys: Sequence[str], what: str) -> pl.DataFrame:

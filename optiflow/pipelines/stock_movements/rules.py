@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from optiflow.upload.faults import ROW, SCHEMA, cell_faults, no_faults
+from optiflow.split import ROW
+from optiflow.upload.faults import SCHEMA, cell_faults, no_faults
 
 TYPES = ("in", "out", "adjust", "transfer")
 

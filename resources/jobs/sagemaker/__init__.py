@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from optiflow.container.channels import CSV
 from optiflow.errors import JobFailedError, TransientError, UserError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors, code_of
-from resources.jobs.contract import BUILT_IN, CSV, JobKind, JobRequest, JobState, JobStatus, OnProgress
+from resources.jobs.contract import BUILT_IN, JobKind, JobRequest, JobState, JobStatus, OnProgress
 from resources.jobs.job_code import code_digest
 from resources.jobs.sagemaker.logs import LastLine, log_tail
 from resources.jobs.sagemaker.output import local_output

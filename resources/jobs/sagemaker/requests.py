@@ -11,8 +11,9 @@ import hashlib
 import json
 from typing import Any
 
+from optiflow.container.channels import CSV
 from optiflow.errors import UserError
-from resources.jobs.contract import BUILT_IN, CSV, DIGEST_LENGTH, MAX_NAME_LENGTH, Channel, JobRequest
+from resources.jobs.contract import BUILT_IN, DIGEST_LENGTH, MAX_NAME_LENGTH, Channel, JobRequest
 from resources.jobs.sagemaker.request_parts import (
     TRANSFORM_CHANNEL,
     distribution_of,
