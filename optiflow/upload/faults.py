@@ -13,6 +13,7 @@ import yaml
 
 from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.errors import UserError
+from optiflow.split import ROW
 
 SCHEMA = {"row": pl.Int64, "column": pl.String, "reason": pl.String, "value": pl.String}
 QUOTE_LENGTH = 40

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from optiflow.learners.stock_movements.components import Components
 from optiflow.learners.stock_movements.encodings import KEYS, Encodings
-from optiflow.learners.stock_movements.features import COLUMNS, FEATURES, GROUP, Slice, fill_matrix, moments, slice_of
+from optiflow.learners.stock_movements.features import COLUMNS, FEATURES, GROUP, Slice, fill_matrix, slice_of
+from optiflow.learners.stock_movements.moments import moments
 from optiflow.learners.stock_movements.phrases import WEEKDAYS, in_words, phrases
 from optiflow.learners.stock_movements.usual import AMOUNTS
 
