@@ -1,6 +1,6 @@
 """Hold-out splits: which rows a model may learn from, and which it is judged on.
 
-What belongs here: choosing rows. What does not: fitting anything on them (`encoding`), nor the choice of columns.
+What belongs here: choosing rows. What does not: fitting anything on them, nor the choice of columns.
 """
 
 import math

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optiflow.pipelines.orders.encoding import FOLDS, MAX_ONE_HOT, SMOOTHING_ROWS, FeatureEncoder
+from optiflow.pipelines.orders.feature_encoding import FOLDS, MAX_ONE_HOT, SMOOTHING_ROWS, FeatureEncoder
 from optiflow.split import ROW
 
 FEATURES = ["region", "StoreID", "item", "price"]

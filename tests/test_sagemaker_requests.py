@@ -16,12 +16,11 @@ from optiflow.container.channels import CSV, PARQUET
 from optiflow.errors import UserError
 from resources.jobs.contract import MAX_NAME_LENGTH, Channel, JobKind, JobRequest, JobStatus
 from resources.jobs.sagemaker import SageMakerJobs, pause_seconds, requests
-from resources.jobs.sagemaker.images import xgboost_image
-from resources.jobs.sagemaker.links import console_url, log_url
-from resources.jobs.sagemaker.prices import estimated_cost
+from resources.jobs.sagemaker.images import estimated_cost, xgboost_image
 from resources.jobs.sagemaker.processing import processing_job
 from resources.jobs.sagemaker.request_parts import prefix_of, tags, volume_encryption
 from resources.jobs.sagemaker.states import job_state, listed_state
+from resources.jobs.sagemaker.words import console_url, log_url
 
 SERVICE = botocore.session.get_session().get_service_model("sagemaker")
 ROLE = "arn:aws:iam::123456789012:role/service-role/optiflow"

@@ -9,7 +9,7 @@ import pytest
 from optiflow.content_digest import content_digest
 from optiflow.errors import UserError
 from optiflow.options import merge_options
-from optiflow.pipelines.orders.encoding import FeatureEncoder
+from optiflow.pipelines.orders.feature_encoding import FeatureEncoder
 from optiflow.pipelines.orders.training import VALIDATION_FRACTION, mean_contributions, prepare_training
 from optiflow.split import ROW
 

@@ -14,8 +14,8 @@ from optiflow.upload.date_formats import check_format, parse_dates, without_midn
 from optiflow.upload.dates import DateReading, check_given_format, read_date_format, settle_date_format
 from optiflow.upload.faults import cell_faults, no_faults, options_file
 from optiflow.upload.kinds import PLAIN, Kinds
+from optiflow.upload.named_columns import column_not_numeric, target_not_numeric
 from optiflow.upload.numbers import NumberStyle, has_code_like, is_code, number_share, parse_numbers, style_votes
-from optiflow.upload.roles import column_not_numeric, target_not_numeric
 from optiflow.upload.table import NULL_WORDS, RawTable
 
 BOOLEANS = ({"true": True, "false": False}, {"yes": True, "no": False})

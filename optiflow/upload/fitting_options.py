@@ -1,6 +1,6 @@
 """Options that a pipeline would not heed: refused, with what to write instead, rather than passed over in silence.
 
-What does not belong here: names and ranges of options (`optiflow.options`), and columns that a file lacks (`roles`).
+What does not belong here: names and ranges of options (`optiflow.options`), and columns that a file lacks (`named_columns`).
 """
 
 from typing import TYPE_CHECKING

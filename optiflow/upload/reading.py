@@ -14,7 +14,7 @@ from optiflow.upload.columns import TypedTable, date_columns, read_date_formats,
 from optiflow.upload.faults import refuse_over_limit
 from optiflow.upload.fitting_options import check_options
 from optiflow.upload.kinds import PLAIN
-from optiflow.upload.roles import check_named_columns, missing_target, only_date_column
+from optiflow.upload.named_columns import check_named_columns, missing_target, only_date_column
 from optiflow.upload.source import read_table
 from optiflow.upload.table import RawTable
 from optiflow.upload.validation import schema_faults, table_schema

@@ -16,9 +16,9 @@ import polars.selectors as cs
 from optiflow.errors import UserError
 from optiflow.split import ROW
 from optiflow.upload.delimiter import detect_delimiter, refuse_mixed
-from optiflow.upload.encoding import to_utf8
 from optiflow.upload.faults import SCHEMA, no_faults, quote
 from optiflow.upload.table import RawTable, check_names, clean_text, drop_nameless_last, refuse_without_rows
+from optiflow.upload.text_encoding import to_utf8
 
 SEPARATOR_LINE = re.compile(rb'"?sep=(.)"?\s*\n', re.IGNORECASE)
 END = "\x03end of upload"

@@ -10,7 +10,7 @@ from typing import Any
 
 from resources.endpoints.contract import EndpointState, EndpointStatus, before
 from resources.endpoints.sagemaker_requests import MODELS_TAG, WITHDRAWN_TAG
-from resources.jobs.sagemaker.links import endpoint_url
+from resources.jobs.sagemaker.words import endpoint_url
 
 WITHOUT_MODEL = (
     EndpointStatus.CREATING,

@@ -1,7 +1,7 @@
 """Column roles: which columns of an upload may serve as features, and why the others do not.
 
 What belongs here: recognising identifiers, names, e-mail addresses, phone numbers, free text and later dates from a
-column's name and its values. What does not: encoding the columns that stay (`encoding`).
+column's name and its values. What does not: encoding the columns that stay (`feature_encoding`).
 """
 
 import re

@@ -11,7 +11,7 @@ from optiflow.errors import JobFailedError
 from optiflow.learners.hyperparameters import Value, validate_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
-from optiflow.pipelines.orders.encoding import FeatureEncoder
+from optiflow.pipelines.orders.feature_encoding import FeatureEncoder
 from optiflow.pipelines.orders.features import are_whole
 from optiflow.pipelines.orders.training import mean_contributions, prepare_training
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs

@@ -11,7 +11,7 @@ import polars as pl
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions, SplitOptions
 from optiflow.pipelines.finished import EXPLAINED_ROWS
-from optiflow.pipelines.orders.encoding import FeatureEncoder
+from optiflow.pipelines.orders.feature_encoding import FeatureEncoder
 from optiflow.pipelines.orders.features import choose_features
 from optiflow.report.model import LeftOut
 from optiflow.split import ROW, split_rows

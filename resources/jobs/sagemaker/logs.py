@@ -1,6 +1,6 @@
 """The logs of SageMaker jobs in CloudWatch: the last lines of a job, and the last line of one that runs.
 
-What belongs here: log streams and their events. What does not: where the console shows them (`links`).
+What belongs here: log streams and their events. What does not: where the console shows them (`words`).
 """
 
 from typing import Any

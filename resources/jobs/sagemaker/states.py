@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from resources.jobs.contract import JobKind, JobState, JobStatus
-from resources.jobs.sagemaker.links import console_url, log_url
-from resources.jobs.sagemaker.prices import estimated_cost
-from resources.jobs.sagemaker.words import WORDS
+from resources.jobs.sagemaker.images import estimated_cost
+from resources.jobs.sagemaker.words import WORDS, console_url, log_url
 
 NO_MACHINES_YET = ("Starting", "Pending", "LaunchingMLInstances", "PreparingTrainingStack")
 LIMITS = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
