@@ -32,13 +32,15 @@ def upload_faults(table: pl.LazyFrame, target: str | None, date_column: str) -> 
 
 def balance_faults(uploaded: pl.LazyFrame, rejected: pl.LazyFrame, enriched: pl.LazyFrame) -> Faults:
     """Rows that enrichment lost, made up or doubled, and rows both accepted and rejected."""
-    before, after = _rows(uploaded), _rows(enriched)
-    return {
-        "lost_rows": len(set(before) - set(after)),
-        "invented_rows": len(set(after) - set(before)),
-        "doubled_rows": len(after) - after.n_unique(),
-        "accepted_and_rejected": len(set(before) & set(_rows(rejected))),
-    }
+    before, after, bad = pl.col("before"), pl.col("after"), pl.col("rejected")
+    return _counts(
+        _occurrences(before=uploaded, after=enriched, rejected=rejected).select(
+            lost_rows=((before > 0) & (after == 0)).sum(),
+            invented_rows=((after > 0) & (before == 0)).sum(),
+            doubled_rows=(after.cast(pl.Int64) - 1).clip(0).sum(),
+            accepted_and_rejected=((before > 0) & (bad > 0)).sum(),
+        )
+    )
 
 
 def split_faults(
@@ -54,15 +56,17 @@ def split_faults(
 
     With `filled` the sets may have rows besides those of `enriched`, numbered below 0: see `filled_faults`.
     """
-    everything, learned, held_out, answers = _rows(enriched), _rows(train), _rows(test), _rows(actuals)
-    made = sum(rows.filter(rows < 0).len() for rows in (learned, held_out)) if filled else 0
-    return {
-        "rows_in_both": len(set(learned) & set(held_out)),
-        "rows_in_neither": len(set(everything) - set(learned) - set(held_out)),
-        "surplus_rows": len(learned) + len(held_out) - made - len(everything),
-        "rows_without_actual": len(set(held_out) ^ set(answers)),
-        "target_in_test": sum(name in kept_back for name in test.collect_schema()),
-    }
+    everything, learned, held_out, answers = (pl.col(name) for name in ("enriched", "train", "test", "actuals"))
+    from_file = pl.col(ROW) >= 0 if filled else pl.lit(True)
+    counted = _counts(
+        _occurrences(enriched=enriched, train=train, test=test, actuals=actuals).select(
+            rows_in_both=((learned > 0) & (held_out > 0)).sum(),
+            rows_in_neither=((everything > 0) & (learned == 0) & (held_out == 0)).sum(),
+            surplus_rows=((learned + held_out) * from_file).sum().cast(pl.Int64) - everything.sum().cast(pl.Int64),
+            rows_without_actual=((held_out > 0) != (answers > 0)).sum(),
+        )
+    )
+    return {**counted, "target_in_test": sum(name in kept_back for name in test.collect_schema())}
 
 
 def filled_faults(
@@ -95,9 +99,14 @@ def time_overlap(train: pl.LazyFrame, test: pl.LazyFrame, date_column: str) -> i
     return train.select((pl.col(date_column) > first).sum()).collect().item()
 
 
-def _rows(table: pl.LazyFrame) -> pl.Series:
-    return table.select(ROW).collect().to_series()
+def _occurrences(**tables: pl.LazyFrame) -> pl.LazyFrame:
+    """How often each row number occurs in each table: one pass over them all, whatever is asked then."""
+    marked = [
+        table.select(ROW, *(pl.lit(int(name == other), pl.UInt32).alias(other) for other in tables))
+        for name, table in tables.items()
+    ]
+    return pl.concat(marked).group_by(ROW).agg(pl.col(tables).sum())
 
 
 def _counts(table: pl.LazyFrame) -> Faults:
-    return {name: int(value or 0) for name, value in table.collect().row(0, named=True).items()}
+    return {name: int(value or 0) for name, value in table.collect(engine="streaming").row(0, named=True).items()}
