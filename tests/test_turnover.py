@@ -399,7 +399,7 @@ def test_figures_of_chances_are_those_counted_by_hand(done: Done) -> None:
     assert metrics["brier"] == pytest.approx(
         sum((p - is_quick) ** 2 for p, is_quick in zip(chance, quick, strict=True)) / len(quick)
     )
-    days = [took if is_quick else 30 for took, is_quick in zip(rows["actual"].to_list(), quick, strict=True)]
+    days = [took if is_quick else np.inf for took, is_quick in zip(rows["actual"].to_list(), quick, strict=True)]
     right = pairs = 0.0
     for first in range(len(days)):
         for second in range(len(days)):

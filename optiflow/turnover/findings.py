@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from optiflow.learners.turnover.measures import brier, calibration_bins, chance_figures, concordance, log_loss
+from optiflow.learners.turnover.concordance import concordance
+from optiflow.learners.turnover.measures import brier, calibration_bins, chance_figures, log_loss
 from optiflow.learners.turnover.model import STOCK_HORIZONS
 from optiflow.learners.turnover.parameters import HORIZON
 from optiflow.report.extras import Cell, Figure, Headline, ReportTable
