@@ -25,8 +25,8 @@ from optiflow.report.model import Outcome, Report, RowCounts, RunFacts
 from optiflow.samples.turnover import EXPORT_DAY, turnover
 from optiflow.turnover import findings
 from optiflow.turnover.baselines import fit_paces
-from optiflow.turnover.dates import WATCHED, date_faults, hold_out_newest, judging_horizon, watched_for, with_days
-from optiflow.turnover.judging import measure_gain
+from optiflow.turnover.dates import WATCHED, date_faults, judging_horizon, watched_for, with_days
+from optiflow.turnover.judging import Gain, judge_gain, measure_gain
 from optiflow.turnover.kaplan_meier import Curve
 from optiflow.turnover.pricing import best_prices, price_curves, price_grid
 from optiflow.upload import read_upload
@@ -176,15 +176,16 @@ def test_a_split_keeps_every_row_once_and_time_in_order(ages: list[int], fractio
         .with_row_index("row", 2),
         fraction,
     )
+    chosen = options(split={"test_fraction": fraction})
     judged = sum(age >= 30 for age in ages)
     if judged < 40:
         with pytest.raises(
             UserError,
             match=f"{judged} of {len(ages)} items {'was' if judged == 1 else 'were'} put on sale 30 days or more",
         ):
-            hold_out_newest(rows, fraction)
+            TURNOVER.split(rows, chosen)
         return
-    train, test = hold_out_newest(rows, fraction)
+    train, test = TURNOVER.split(rows, chosen)
     assert sorted([*train["row"], *test["row"]]) == rows["row"].to_list()
     horizon = rows["horizon"][0]
     assert test.filter(~watched_for(horizon)).is_empty()
@@ -313,6 +314,52 @@ def test_limits_of_a_gain_know_that_items_of_a_day_hang_together() -> None:
     assert together.mean == pytest.approx(gain.mean())
     assert shuffled.standard_error == pytest.approx(gain.std(ddof=1) / np.sqrt(600), rel=0.3)
     assert together.standard_error > 3 * gain.std() / np.sqrt(600)
+
+
+def gain_of(gains: np.ndarray, days: int) -> Gain:
+    """The measured gain of items that were put on sale on so many days, as many on each, one day after another."""
+    created = pl.Series([date(2020, 1, 1) + timedelta(days=day) for day in range(days)])
+    created = created.gather(np.arange(days).repeat(len(gains) // days))
+    naive = np.full(len(gains), 0.3)
+    return measure_gain(np.ones(len(gains), bool), naive * np.exp(gains), {"x": naive}, created)
+
+
+@pytest.mark.parametrize("days", [2, 3, 8, 9])
+def test_limits_of_a_gain_on_a_few_days_are_those_of_as_many_days(days: int) -> None:
+    from statsmodels.regression.linear_model import OLS
+
+    rng = np.random.default_rng(days)
+    gains = 0.08 + np.resize([0.15, -0.15], days).repeat(50) + rng.normal(0, 0.15, 50 * days)
+    groups = np.arange(days).repeat(50)
+    fitted = OLS(gains, np.ones(len(gains))).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+    gain = gain_of(gains, days)
+    assert (gain.low, gain.high) == pytest.approx(tuple(fitted.conf_int()[0]), rel=0.01)
+    assert gain.mean > 3 * gains.std() / np.sqrt(len(gains))  # items alone would call it better
+    assert judge_gain(gain, 30).outcome is Outcome.UNCLEAR
+
+
+def test_a_model_without_a_gain_is_called_better_as_seldom_as_the_limits_say() -> None:
+    rng = np.random.default_rng(3)
+    better = 0
+    for draw in range(800):
+        days = 2 + draw % 8
+        gains = rng.normal(0, 0.2, days).repeat(50) + rng.normal(0, 0.15, 50 * days)
+        better += judge_gain(gain_of(gains, days), 30).outcome is Outcome.BETTER
+    assert better <= 800 * 0.025 + 3 * np.sqrt(800 * 0.025 * 0.975)
+
+
+def test_items_of_a_single_day_count_alone_and_the_report_says_so() -> None:
+    gains = 0.08 + np.random.default_rng(4).normal(0, 0.15, 400)
+    one, two = gain_of(gains, 1), gain_of(gains, 2)
+    assert one.standard_error == pytest.approx(gains.std(ddof=1) / 20)
+    assert judge_gain(one, 30).outcome is Outcome.BETTER
+    nobody = pl.DataFrame({"created": [date(2020, 1, 1)], "as_of": [date(2021, 1, 1)]})
+    warned = findings.horizon_warnings(nobody, findings.Told(30, 0.5, one, {}))
+    assert warned == (
+        "All held-out items were put on sale on one day: what is special about that day cannot be told from what the "
+        "model is worth, and is not in the limits of the verdict.",
+    )
+    assert not findings.horizon_warnings(nobody, findings.Told(30, 0.5, two, {}))
 
 
 def test_results_have_the_columns_they_say(done: Done) -> None:

@@ -18,7 +18,7 @@ from optiflow.learners.turnover.parameters import HORIZON
 from optiflow.report.extras import Cell, Figure, Headline, ReportTable
 from optiflow.report.wording import count, number, percent
 from optiflow.turnover.dates import watched_for
-from optiflow.turnover.judging import FEWEST_DAYS, Gain
+from optiflow.turnover.judging import Gain
 from optiflow.turnover.pricing import best_prices
 
 if TYPE_CHECKING:
@@ -142,10 +142,10 @@ def horizon_warnings(train: pl.DataFrame, told: Told) -> tuple[str, ...]:
             f"Too few items were watched for {HORIZON} days: the model is judged by its chances of a sale within "
             f"{told.horizon} days. Those of {HORIZON} days and more lie beyond what could be checked."
         )
-    if told.gain.days < FEWEST_DAYS <= told.gain.items:
+    if told.gain.days == 1 < told.gain.items:
         said.append(
-            f"The held-out items were put on sale on {count(told.gain.days, 'day')}: what is special about so few days is not "
-            "in the limits of the verdict."
+            "All held-out items were put on sale on one day: what is special about that day cannot be told from what the "
+            "model is worth, and is not in the limits of the verdict."
         )
     if young:
         said.append(
