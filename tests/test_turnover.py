@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from math import log
@@ -22,6 +23,7 @@ from optiflow.pipelines.turnover import TURNOVER, with_chance
 from optiflow.report.build import build_report
 from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, Report, RowCounts, RunFacts
+from optiflow.report.wording import number
 from optiflow.samples.turnover import EXPORT_DAY, turnover
 from optiflow.turnover import findings
 from optiflow.turnover.baselines import fit_paces
@@ -515,7 +517,7 @@ def test_the_best_price_is_where_price_times_chance_is_highest() -> None:
     assert best["price"].to_list() == [60.0, 110.0]
     assert best["takings"].to_list() == pytest.approx([30.0, 82.5])
     assert best["usual_takings"].to_list() == pytest.approx([25.0, 80.0])
-    assert best["at_edge"].to_list() == [True, False]
+    assert best["edge"].to_list() == ["highest", None]
 
 
 def test_the_grid_tries_prices_that_the_category_has(upload: Upload) -> None:
@@ -527,10 +529,74 @@ def test_the_grid_tries_prices_that_the_category_has(upload: Upload) -> None:
     assert grid["created"].unique().to_list() == [EXPORT_DAY]
 
 
+PRICES = (24.99, 0.1, 49.0, 3.3, 1234.56, 9.99, 0.07)
+
+
+def curves_of(prices: dict[str, list[float]], chance: Callable[[pl.Expr], pl.Expr]) -> pl.DataFrame:
+    """The curves of items of these prices by category, where the chance of a sale hangs on the price alone."""
+    rows = pl.DataFrame(
+        [(name, price) for name, own in prices.items() for price in own], schema=["category", "price"], orient="row"
+    ).with_columns(created=pl.lit(EXPORT_DAY), as_of=pl.lit(EXPORT_DAY), description=None, brand=None)
+    return price_curves(price_grid(rows).with_columns(chance_30_days=chance(pl.col("at_price"))))
+
+
+def test_a_category_of_one_price_has_none_to_try_and_is_told_so() -> None:
+    prices = {f"at {price}": [price] * 40 for price in PRICES[:3]}
+    prices |= {"nearly": [24.99] * 40 + [12.99], "Tents": [10.0 + number for number in range(40)]}
+    curves = curves_of(prices, lambda price: 1 - price / 50)
+    tried = {group: prices for group, prices in curves.group_by("group").agg("price").iter_rows()}
+    assert {group: prices for group, prices in tried.items() if len(prices) < 25} == {
+        **{f"at {price}": [price] for price in PRICES[:3]},
+        "nearly": [24.99],
+    }
+    assert (tried["Tents"][0], tried["Tents"][-1]) == (12.0, 47.0)  # the 5 % and the 95 % quantile of 10 to 49
+    assert dict(best_prices(curves).select("group", "edge").iter_rows())["nearly"] is None
+    shown = {row[0]: row[2:5] for row in findings.price_table(curves).rows}
+    assert shown["at 24.99"] == shown["nearly"] == ("no price tried but 24.99", None, None)
+    assert shown["at 0.1"] == ("no price tried but 0.1000", None, None)
+    assert isinstance(shown["Tents"][0], float)
+    assert drawn_lines(curves) == ["Tents"]
+
+
+def test_nothing_is_drawn_where_no_price_was_tried() -> None:
+    curves = curves_of({"Socks": [9.99] * 40}, lambda price: price * 0 + 0.5)
+    assert findings.price_figures(curves) == ()
+    assert findings.price_figures(curves_of({"Socks": [9.99, 12.99] * 20}, lambda price: price * 0 + 0.5)) != ()
+
+
+@pytest.mark.parametrize("price", PRICES)
+def test_the_end_that_is_named_is_the_one_where_takings_are_highest(price: float) -> None:
+    # The usual price is itself an end: which one is best tells nothing of the side on which it lies.
+    dear = {
+        "usual is the highest": [price] * 30 + [price / 2] * 15,
+        "usual is the lowest": [price] * 30 + [price * 2] * 15,
+    }
+    rising = findings.price_table(curves_of(dear, lambda at: at * 0 + 0.5)).rows
+    falling = findings.price_table(curves_of(dear, lambda at: 0.1 / at**2)).rows
+    assert {row[2] for row in rising} == {
+        f"at or beyond the highest tried, {number(price)}",
+        f"at or beyond the highest tried, {number(price * 2)}",
+    }
+    assert {row[2] for row in falling} == {
+        f"at or beyond the lowest tried, {number(price)}",
+        f"at or beyond the lowest tried, {number(price / 2)}",
+    }
+
+
+def drawn_lines(curves: pl.DataFrame) -> list[str]:
+    """The categories whose takings are drawn over price."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    for figure in findings.price_figures(curves):
+        figure.draw(axes)
+    return [str(line.get_label()) for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+
+
 def test_the_price_curve_finds_a_better_price_than_the_extremes(done: Done) -> None:
     curves = done.run.results["price_curve"]
     best = best_prices(curves)
-    assert not best["at_edge"].all()
+    assert best["edge"].null_count() > 0
     assert (best["takings"] >= best["usual_takings"]).all()
     for _, line in curves.group_by("group"):
         falling = line.sort("price")["chance"].diff().drop_nulls()

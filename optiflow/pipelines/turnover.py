@@ -202,7 +202,7 @@ class Turnover(Pipeline):
                 *([findings.stock_table(stock)] if shares else []),
                 findings.price_table(curves),
             ),
-            figures=(findings.price_figure(curves),),
+            figures=findings.price_figures(curves),
             metrics={**metrics, **shares},
             warnings=findings.horizon_warnings(run.train, told),
             judgement=judge_gain(gain, told.horizon),
