@@ -213,6 +213,44 @@ def test_train_validation_and_test_are_90_5_and_5_percent_and_young_items_train(
     assert ends == sorted(ends)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.parametrize("strategy", ["time", "random"])
+@pytest.mark.parametrize(("watched", "young"), [(40, 0), (50, 200), (40, 400)])
+def test_40_watched_items_of_the_file_are_enough(tmp_path: Path, strategy: str, watched: int, young: int) -> None:
+    ages = [*range(31, 31 + watched), *(number % 29 for number in range(young))]
+    table = pl.DataFrame({"age": ages}).with_columns(
+        created=pl.lit(EXPORT_DAY) - pl.duration(days="age"), price=10.0, export_date=pl.lit(EXPORT_DAY)
+    )
+    sold = pl.when(pl.col("age") % 3 > 0).then(pl.col("created") + pl.duration(days=pl.col("age") // 3))
+    table = table.with_columns(sold=sold).drop("age")
+    drawn = options(split={"strategy": strategy}, hyperparameters={"num_round": 3})
+    accepted = uploaded(tmp_path, table).accepted
+    train, test = TURNOVER.split(accepted, drawn)
+    channels = TURNOVER.training(train, drawn).channels
+    assert test.height > 1
+    assert channels["validation"].height > 0
+    assert channels["train"].height + channels["validation"].height + test.height == watched + young
+    parameters = TURNOVER.check_hyperparameters({**TURNOVER.hyperparameters(drawn), "retailer": "shop"})
+    learner.train({name: rows.to_arrow() for name, rows in channels.items()}, parameters, tmp_path, lambda _: None)
+
+    one_less = accepted.filter(pl.col("created") != pl.lit(EXPORT_DAY - timedelta(days=31)))
+    if watched == 40:
+        with pytest.raises(UserError, match=f"39 of {39 + young} items were put on sale 30 days or more before"):
+            TURNOVER.split(one_less, drawn)
+
+
+@pytest.mark.parametrize("strategy", ["time", "random"])
+def test_a_hold_out_of_nearly_all_leaves_items_to_watch_the_training(strategy: str) -> None:
+    created = [EXPORT_DAY - timedelta(days=31 + number) for number in range(40)]
+    rows = pl.DataFrame({"row": range(2, 42), "created": created, "sold": created}).with_columns(
+        as_of=pl.lit(EXPORT_DAY), **{name: pl.lit(None, pl.String) for name in ("description", "category", "brand")}
+    )
+    rows = pl.concat([rows, rows.with_columns(pl.col("row") + 40, created="as_of", sold="as_of")])
+    chosen = options(split={"strategy": strategy, "test_fraction": 0.99})
+    train, test = TURNOVER.split(with_days(rows.with_columns(price=1.0), 0.99), chosen)
+    assert test.height == 38
+    assert TURNOVER.training(train, chosen).channels["validation"].height == 1
+
+
 def test_a_young_file_is_judged_within_fewer_days() -> None:
     def horizon(*ages: int) -> int:
         return judging_horizon(pl.Series([age for age in ages for _ in range(100)]), 0.05)
