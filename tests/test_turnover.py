@@ -582,7 +582,7 @@ def test_a_category_of_one_price_has_none_to_try_and_is_told_so() -> None:
     prices = {f"at {price}": [price] * 40 for price in PRICES[:3]}
     prices |= {"nearly": [24.99] * 40 + [12.99], "Tents": [10.0 + number for number in range(40)]}
     curves = curves_of(prices, lambda price: 1 - price / 50)
-    tried = {group: prices for group, prices in curves.group_by("group").agg("price").iter_rows()}
+    tried = dict(curves.group_by("group").agg("price").iter_rows())
     assert {group: prices for group, prices in tried.items() if len(prices) < 25} == {
         **{f"at {price}": [price] for price in PRICES[:3]},
         "nearly": [24.99],
