@@ -22,6 +22,7 @@ from optiflow.report.model import Outcome
 from optiflow.samples.item_demand import item_demand
 from optiflow.series.gaps import count_gaps, with_zeros
 from optiflow.series.naive import flat_mean, flat_means, naive_forecasts
+from optiflow.series.tables import movers_table
 from optiflow.series.unknown import with_means
 from optiflow.table_checks import filled_faults, split_faults
 
@@ -209,6 +210,14 @@ def test_units_of_days_that_are_half_unknown_are_compared_with_the_forecast_of_a
     assert "item-days without a row are not known" in movers.text
 
 
+@pytest.mark.parametrize(("days", "year_ago"), [(364, 280), (363, None), (350, None)])
+def test_a_year_ago_is_beside_the_forecast_only_if_the_file_has_all_its_days(days, year_ago):
+    ahead = [FIRST + timedelta(days + n) for n in range(28)]
+    forecast = pl.DataFrame({"item": ["I0"] * 28, "date": ahead, "predicted": [10.0] * 28})
+    table = movers_table(long(np.full((1, days), 10)), forecast, "item", "Item", 28)
+    assert table.rows == (("I0", 280, 280, year_ago, "0.0 %"),)
+
+
 def test_totals_in_the_picture_are_of_all_items_on_days_that_only_some_are_known(steady):
     (figure,) = ITEM_DEMAND.extras(steady).figures
     axes = Figure().subplots()
@@ -217,6 +226,23 @@ def test_totals_in_the_picture_are_of_all_items_on_days_that_only_some_are_known
     assert (len(sold), len(judged), len(coming)) == (84, 28, 28)
     for drawn in (sold, judged, coming):
         assert drawn == pytest.approx(np.full(len(drawn), 210.0), rel=0.02)
+
+
+def test_a_day_that_few_items_are_known_of_is_no_peak_a_year_later(tmp_path: Path):
+    sales = np.repeat(10.0 * np.arange(1, 7)[:, None], 460, axis=1)
+    sales[:, 350:363] *= 3  # 2022-12-19 to 2022-12-31: peaks, which were missed by far and have a wide band
+    day = FIRST + timedelta(460 + 9 - 364)  # 52 weeks before the tenth day to come
+    known = long(sales).filter((pl.col("date") != day) | (pl.col("item") == "I0"))
+    run = finished_run(ITEM_DEMAND, known, options(gaps="unknown", num_round="5"), tmp_path, nthread=1).run
+    axes = Figure().subplots()
+    ITEM_DEMAND.extras(run).figures[0].draw(axes)
+    corners = axes.collections[0].get_paths()[0].vertices
+    band = (
+        pl.DataFrame(corners, ["day", "total"]).group_by("day").agg(width=pl.max("total") - pl.min("total")).sort("day")
+    )
+    print(band["width"].to_list())
+    assert band.height == 28
+    assert band["width"][9] < 2 * band["width"].median()
 
 
 def test_a_day_without_a_row_counts_as_its_weekday_does_around_it_and_a_long_gap_as_nothing():

@@ -77,6 +77,8 @@ def movers_table(
 ) -> ReportTable:
     """What will sell most in the next `days` days, beside the days before and the same days a year ago.
 
+    A year ago is left empty if the history begins within those days, since a sum of some of them is no comparison.
+
     Args:
         sold: All history: `key`, `date` (Date), `sales`; each day of a series that sells has a row, else its sum is not to
             be compared with the forecast's (`optiflow.series.unknown`).
@@ -86,8 +88,8 @@ def movers_table(
         days: Length of the periods compared.
         unknown: What counts for days that are not known, in words.
     """
-    _, last = first_and_last(sold["date"])
-    period = timedelta(days=days)
+    first, last = first_and_last(sold["date"])
+    period, year_ago = timedelta(days=days), last - timedelta(364)
 
     def total(rows: pl.DataFrame, after: Any, value: str, name: str) -> pl.DataFrame:
         span = rows.filter((pl.col("date") > after) & (pl.col("date") <= after + period))
@@ -95,7 +97,8 @@ def movers_table(
 
     made = total(forecast, last, "predicted", "coming")
     made = made.join(total(sold, last - period, "sales", "before"), on=key, how="left")
-    made = made.join(total(sold, last - timedelta(364), "sales", "year_ago"), on=key, how="left")
+    whole = sold if first <= year_ago + timedelta(1) else sold.clear()
+    made = made.join(total(whole, year_ago, "sales", "year_ago"), on=key, how="left")
     change = pl.when(pl.col("before") > 0).then(pl.col("coming") / pl.col("before") - 1)
     made = made.with_columns(change=change).sort(pl.col("coming"), key, descending=[True, False])
     units = ("coming", "before", "year_ago")
