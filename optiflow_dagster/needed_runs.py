@@ -11,10 +11,9 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from optiflow_dagster.asked_runs import PARTITION_TAG, RUN_KEY_TAG, SENSOR_TAG, UPLOADS_SENSOR
+from optiflow_dagster.asked_runs import PARTITION_TAG, ROOT_TAG, RUN_KEY_TAG, SENSOR_TAG, UPLOADS_SENSOR
 from resources.catalog.records import JobRecord
 
-ROOT_TAG = "dagster/root_run_id"
 PARENT_TAG = "dagster/parent_run_id"
 
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from optiflow_dagster.asked_runs import RUNS_A_QUERY
+
 QUIET_SECONDS = 3600.0
 """A file is left alone until nothing was written to it for so long."""
-RUNS_A_QUERY = 500
 
 # `index.db` holds what all runs share, `.db` what no run has recorded.
 _FILE = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.db(-wal|-shm|-journal)?")
