@@ -20,8 +20,8 @@ from benchmarks.figure import Figure
 from benchmarks.measuring import in_turns, timed
 from benchmarks.peers.list_bucket import objects_since, walk
 from optiflow_dagster.definitions import build_definitions
-from optiflow_dagster.sensors.uploads import RUNS_AHEAD, S3_OVERLAP
-from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads, write_cursor
+from optiflow_dagster.sensors.uploads import S3_OVERLAP
+from optiflow_dagster.sensors.uploads_decision import RUNS_AHEAD, Position, choose_uploads, write_cursor
 from resources.aws.client import client
 from resources.landing import landing_prefix, pair_files
 from resources.settings import load_settings

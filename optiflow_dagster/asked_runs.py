@@ -50,12 +50,22 @@ def is_asked_for(run: dg.DagsterRun) -> bool:
 
 
 def followed_up(instance: dg.DagsterInstance, follows: Collection[str]) -> set[str]:
-    """Those of these jobs and rounds that have a run, however it stands.
+    """Those of these jobs and rounds that have a run."""
+    return _that_have_runs(instance, FOLLOWS_TAG, follows)
 
-    A run that was only stored has not reached the queue yet: whoever asks for it again makes sure that it does.
+
+def with_runs(instance: dg.DagsterInstance, run_keys: Collection[str]) -> set[str]:
+    """Those of these run keys that have a run: to ask for them again would make none."""
+    return _that_have_runs(instance, RUN_KEY_TAG, run_keys)
+
+
+def _that_have_runs(instance: dg.DagsterInstance, tag: str, values: Collection[str]) -> set[str]:
+    """However the run stands, but for one that was only stored.
+
+    That has not reached the queue yet: whoever asks for it again makes sure that it does.
     """
     return {
-        record.dagster_run.tags[FOLLOWS_TAG]
-        for record in records_tagged(instance, FOLLOWS_TAG, follows)
+        record.dagster_run.tags[tag]
+        for record in records_tagged(instance, tag, values)
         if record.dagster_run.status is not dg.DagsterRunStatus.NOT_STARTED
     }
