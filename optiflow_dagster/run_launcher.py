@@ -25,6 +25,8 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
+from optiflow_dagster.run_files import reading_events_of
+
 PROCESS_TAG = "optiflow/process"
 """On runs of the command line, which have no server: `<boot id>:<process id>:<start time of the process>`."""
 LAUNCHED_TAG = "optiflow/launched"
@@ -101,7 +103,8 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         process = _named_process(run)
         if process is not None:
             return [_number(process)]
-        events = self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        with reading_events_of(run.run_id):
+            events = self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
         told = [e.dagster_event.engine_event_data.metadata.get("pid") for e in events if e.dagster_event is not None]
         return sorted({int(str(number.value)) for number in told if number is not None})
 

@@ -308,8 +308,8 @@ def test_runs_that_never_began_are_asked_for_again_some_at_a_time_the_oldest_fir
     monkeypatch.setattr("optiflow_dagster.unstarted_runs.FIRST_PAUSE", timedelta(0))
     tags = {"dagster/schedule_name": "orders_retraining_schedule", "dagster/priority": "-1", "dagster/run_key": "x"}
     first = [stored_run(tick.instance, "orders_training_job", f"{number:02}", tags) for number in range(25)]
-    for run_id in first:
-        tick.instance.report_run_failed(tick.instance.get_run_by_id(run_id))
+    for run in tick.instance.get_runs():
+        tick.instance.report_run_failed(run)
     asked = tick.requests("unstarted_runs_sensor")
     assert [request.run_key for request in asked] == [f"{run_id}/1" for run_id in first[:20]]
     assert {request.tags["dagster/priority"] for request in asked} == {"-1"}

@@ -3,14 +3,18 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
 from dagster._core.events import DagsterEvent, DagsterEventType
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqlRunStorage
 from queued_runs import asked_run, stored_run
+from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
 
 from optiflow_dagster.asked_runs import FOLLOWS_TAG
 from optiflow_dagster.unstarted_runs import (
@@ -45,8 +49,8 @@ def fail(instance: dg.DagsterInstance, run_id: str, begun: bool = False) -> str:
     run = instance.get_run_by_id(run_id)
     assert run is not None
     if begun:
-        event = DagsterEvent(event_type_value=DagsterEventType.RUN_START.value, job_name=run.job_name)
-        instance.report_dagster_event(event, run_id)
+        start = DagsterEvent(event_type_value=DagsterEventType.RUN_START.value, job_name=run.job_name)
+        instance.report_dagster_event(start, run_id)
     instance.report_run_failed(run)
     return run_id
 
@@ -167,6 +171,20 @@ def test_thousands_of_runs_that_began_and_failed_hide_none_that_did_not(instance
     assert [one.first for one in found(instance)] == unstarted
 
 
+def test_runs_whose_files_were_cut_off_hide_no_run_that_never_began() -> None:
+    with dg.instance_for_test() as instance:
+        unstarted = [fail(instance, asked_run(instance, UPLOAD, "uploads_sensor"))]
+        other = UPLOAD._replace(tags={"dagster/partition": "b"})
+        unstarted.append(fail(instance, asked_run(instance, other, "uploads_sensor")))
+        storage = instance.event_log_storage
+        assert isinstance(storage, SqliteEventLogStorage)
+        path = Path(storage.path_for_shard(unstarted[0]))
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(DatabaseError):
+            instance.all_logs(unstarted[0])
+        assert [one.first for one in found(instance)] == unstarted
+
+
 def test_the_newer_runs_of_many_are_asked_for_at_once(instance: dg.DagsterInstance) -> None:
     def fail_some(datasets: Iterable[str]) -> None:
         for dataset in datasets:
@@ -179,11 +197,11 @@ def test_the_newer_runs_of_many_are_asked_for_at_once(instance: dg.DagsterInstan
         def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
             asked.append(statement)
 
-        sa.event.listen(sa.Engine, "before_cursor_execute", note)
+        event.listen(sa.Engine, "before_cursor_execute", note)
         try:
             found(instance)
         finally:
-            sa.event.remove(sa.Engine, "before_cursor_execute", note)
+            event.remove(sa.Engine, "before_cursor_execute", note)
         return len(asked)
 
     fail_some("ab")
