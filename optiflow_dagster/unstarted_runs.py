@@ -123,12 +123,13 @@ def _last_try(first: str, tries: list[dg.RunRecord]) -> _Try | None:
     last = max(tries, key=lambda record: record.storage_id)
     if not _never_began(last):
         return None
-    return _Try(first, last, 1 + max(_number(record.dagster_run) for record in tries))
+    # Those before it may have been deleted, and a run key that was used makes no run: so the number counts, too.
+    asked = [record for record in tries if record.dagster_run.parent_run_id is None]
+    return _Try(first, last, max(len(asked), 1 + max(_number(record.dagster_run) for record in tries)))
 
 
 def _number(run: dg.DagsterRun) -> int:
     """The how-manieth run that is asked for again it is, by its run key; 0 for the first and for a person's."""
-    # Not counted: those before it may have been deleted, and a run key that was used makes no run.
     number = run.tags.get(RUN_KEY_TAG, "").rpartition("/")[2]
     return int(number) if AGAIN_TAG in run.tags and number.isdecimal() else 0
 
