@@ -19,7 +19,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from dagster._core.definitions.run_request import SkipReason
-from queued_runs import asked_run
+from queued_runs import asked_run, stored_run
 
 from optiflow.errors import TransientError, UserError
 from optiflow.options import merge_options
@@ -297,6 +297,23 @@ def test_a_follow_up_that_never_began_is_asked_for_again_until_it_begins(
     tick.instance.report_run_failed(tick.instance.get_run_by_id(run_ids[-1]))
     tick.store.mark_followed_up(["good", "bad"])
     assert not tick("unstarted_runs_sensor").run_requests
+
+
+def test_runs_that_never_began_are_asked_for_again_some_at_a_time_the_oldest_first_and_behind_uploads_if_they_were(
+    tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optiflow_dagster.unstarted_runs.FIRST_PAUSE", timedelta(0))
+    tags = {"dagster/schedule_name": "orders_retraining_schedule", "dagster/priority": "-1", "dagster/run_key": "x"}
+    first = [stored_run(tick.instance, "orders_training_job", f"{number:02}", tags) for number in range(25)]
+    for run in tick.instance.get_runs():
+        tick.instance.report_run_failed(run)
+    asked = tick.requests("unstarted_runs_sensor")
+    assert [request.run_key for request in asked] == [f"{run_id}/1" for run_id in first[:20]]
+    assert {request.tags["dagster/priority"] for request in asked} == {"-1"}
+    for request in asked:
+        asked_run(tick.instance, request, "unstarted_runs_sensor")
+    rest = tick.requests("unstarted_runs_sensor")
+    assert [request.run_key for request in rest] == [f"{run_id}/1" for run_id in first[20:]]
 
 
 def test_a_failed_job_turns_its_model_red_and_is_not_followed_up_again(tick: Ticks) -> None:
