@@ -11,13 +11,13 @@ from typing import Any
 
 import dagster as dg
 
+from optiflow.artifact import MODEL_ARCHIVE
 from optiflow.errors import UserError
 from optiflow.pipelines.finished import Kept
 from optiflow.pipelines.spec import Pipeline
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord
 from resources.jobs.contract import JobKind
-from resources.jobs.source import MODEL_ARCHIVE
 from resources.revision import pinned
 from resources.storage import Storage
 

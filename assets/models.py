@@ -18,7 +18,7 @@ from assets.chain import Chain, check_model, kept_files, model_key
 from assets.channels import channel_key, write_channel, write_rows
 from assets.failures import plain_failures
 from assets.submission import Work, job_metadata, submit_once, utc_now
-from optiflow.artifact import extract_model
+from optiflow.artifact import MODEL_ARCHIVE, extract_model
 from optiflow.container.channels import PARQUET
 from optiflow.content_digest import content_digest
 from optiflow.errors import TransientError, UserError
@@ -101,7 +101,7 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         record = chain.record(context, catalog)
         state = await_job(context, chain, JobKind.TRAINING, jobs, catalog)
-        key = model_key(record, state.name, "model.tar.gz")
+        key = model_key(record, state.name, MODEL_ARCHIVE)
         with jobs.output(state) as archive, TemporaryDirectory() as folder:
             extract_model(archive, Path(folder))  # a bad archive is refused here, before anything relies on it
             storage.put_file(key, archive)
@@ -166,7 +166,7 @@ def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:
                 chain.scoring_kind,
                 pipeline.algorithm,
                 channels={"transform": write_rows(storage, channel_key(record, name, "score"), inputs.tables, form)},
-                model_uri=storage.uri_for(model_key(record, trained, "model.tar.gz")),
+                model_uri=storage.uri_for(model_key(record, trained, MODEL_ARCHIVE)),
                 source_uri=_source(chain, jobs, storage),
             )
 

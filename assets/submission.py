@@ -32,7 +32,8 @@ from resources.jobs.contract import (
 class Work:
     """One piece of work of a dataset's revision: what a job does, and all that its result depends on.
 
-    `parts` are the data and the parameters; code and place add their own. `model` is the training job whose model a
+    `parts` are the data and the parameters; code and place add their own, and so does the revision if its options are for
+    one run alone. `model` is the training job whose model a
     prediction job scores with.
     """
 
@@ -58,6 +59,9 @@ def submit_once(
     add to the result's.
     """
     record, parts = work.record, [*work.parts, *jobs.environment(work.algorithm)]
+    if not record.standing:
+        # A job is followed up for one revision: one for a single run would take it away from the standing one.
+        parts.append(record.revision)
     names = (
         job_name(record.pipeline, record.dataset, work.kind, parts, attempt) for attempt in range(1, MAX_ATTEMPTS + 1)
     )

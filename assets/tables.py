@@ -75,7 +75,8 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
             version = sha256_of(path)
             table = read_upload(path, file.name, options, pipeline)
         ensure_unchanged(storage, file)
-        standing = options == own
+        # A run that only spells out the date column that is found anyway has the dataset's own options.
+        standing = options == own.model_copy(update={} if own.date_column else {"date_column": options.date_column})
         options = options.model_copy(update={"target": table.target, "date_column": table.date_column})
         record = DatasetRecord(
             pipeline=pipeline.name,

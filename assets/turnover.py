@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.chain import Chain, model_key
 from assets.failures import plain_failures
+from optiflow.artifact import MODEL_ARCHIVE
 from optiflow.errors import JobFailedError
 from resources.catalog import Catalog
 from resources.catalog.records import ModelRecord
@@ -46,7 +47,7 @@ def own_assets(chain: Chain) -> list[dg.AssetsDefinition]:
                 f"same, delete the endpoint (optiflow endpoint delete {record.dataset}) and run this again.",
             )
         tags = {"dagster/run-id": context.run.run_id, "dagster/partition": record.dataset}
-        key = model_key(record, champion.name, "model.tar.gz")
+        key = model_key(record, champion.name, MODEL_ARCHIVE)
         endpoints.deploy(ServedModel(champion.name, record.dataset, key, tags))
         state = endpoints.wait(record.dataset)
         if state.model != champion.name:

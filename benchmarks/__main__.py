@@ -31,7 +31,7 @@ FIGURES = {
     "uploads_tick_s3": {
         "uploads-tick-s3": "100,000 known objects and 100 new; peer: boto3 walks the same prefix",
         "uploads-tick-dagster-aws": "the same; peer: get_objects of dagster-aws",
-        "uploads-tick-sqs": "100 messages, 100,000 objects in the bucket; peer: 100 objects in it",
+        "uploads-tick-sqs": "100 messages, 20 a tick, 100,000 objects in the bucket; peer: 100 objects in it",
     },
     "jobs_tick": {
         "jobs-tick-calls": "external_jobs_sensor over 1,000 running jobs; peer: one describe a job",

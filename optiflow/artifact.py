@@ -5,14 +5,17 @@ Only the standard library: the light process of a local job and the packed sourc
 
 import errno
 import gzip
-import os
 import shutil
 import tarfile
 import zlib
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
+from optiflow.disk import make_folder, replace_on_disk
 from optiflow.errors import UserError
+
+MODEL_ARCHIVE = "model.tar.gz"
+"""The file's name wherever SageMaker, a local job or the lake keeps a model."""
 
 MODEL_FILE = "xgboost-model"
 SUMMARY_FILE = "summary.json"
@@ -40,23 +43,21 @@ def pack_model(folder: Path, archive: Path) -> None:
 
     Names are sorted and times, owners and modes are fixed, so that the same model always gives the same bytes.
     """
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(archive.parent)
     temporary = archive.with_name(f".{archive.name}.tmp")
     try:
-        with temporary.open("wb") as raw:
+        with (
+            temporary.open("wb") as raw,
             # A model's bytes hardly shrink with more effort: level 1 is five times as fast as the default.
-            with (
-                gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as packed,
-                tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-            ):
-                for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
-                    member = tarfile.TarInfo(path.relative_to(folder).as_posix())
-                    member.size = path.stat().st_size
-                    with path.open("rb") as file:
-                        tar.addfile(member, file)
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.replace(archive)
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+                member = tarfile.TarInfo(path.relative_to(folder).as_posix())
+                member.size = path.stat().st_size
+                with path.open("rb") as file:
+                    tar.addfile(member, file)
+        replace_on_disk(temporary, archive)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from optiflow_dagster.asked_runs import PARTITION_TAG, RUN_KEY_TAG, SENSOR_TAG, UPLOADS_SENSOR
+from optiflow_dagster.asked_runs import PARTITION_TAG, ROOT_TAG, RUN_KEY_TAG, SENSOR_TAG, UPLOADS_SENSOR
+from optiflow_dagster.run_files import DamagedRunFileError, reading_events_of
 from resources.catalog.records import JobRecord
 
-ROOT_TAG = "dagster/root_run_id"
 PARENT_TAG = "dagster/parent_run_id"
 
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -36,6 +36,8 @@ class NeededRuns:
         self._runs_of_open_jobs = {job.run_id for job in jobs}
         self._newest = _stored_last(instance)
         self._newest_of_partition: dict[AssetPartition, set[str]] = {}
+        self.damaged: list[str] = []
+        """Of runs that are held because their events cannot be read: which, and why."""
 
     def holds(self, run: dg.DagsterRun) -> bool:
         """Whether the finished run is still needed."""
@@ -69,7 +71,12 @@ class NeededRuns:
 
     def _recorded_what_is_newest(self, run: dg.DagsterRun) -> bool:
         """Of some asset's partition the last materialization or the last attempt at one, or of a check the last result."""
-        events = [entry.dagster_event for entry in self._instance.all_logs(run.run_id) if entry.dagster_event]
+        try:
+            with reading_events_of(run.run_id):
+                events = [entry.dagster_event for entry in self._instance.all_logs(run.run_id) if entry.dagster_event]
+        except DamagedRunFileError as error:
+            self.damaged.append(f"Run {run.run_id} is kept. {error}")
+            return True
         if not events:
             return True  # its file was lost: nothing tells what it recorded
         partitions = {

@@ -1,6 +1,7 @@
-"""The file that SQLite keeps of each run's events, removed once Dagster knows the run no more.
+"""The file that SQLite keeps of each run's events: damaged, it is one run's trouble; unknown to Dagster, it is removed.
 
-What belongs here: which files those are. What does not: which runs are deleted. Other storages have no such files.
+What belongs here: which files those are, and what is wrong with one. What does not: which runs are deleted. Other
+storages have no such files.
 
 Dagster empties the file of a run that it deletes, and leaves it there, 0.2 MB. It is not removed at once: the UI may just
 be reading the run, and finds an empty table then, where without the file it would find none and fail.
@@ -8,18 +9,49 @@ be reading the run, and finds an empty table then, where without the file it wou
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 
+from optiflow.errors import UserError
+from optiflow_dagster.asked_runs import RUNS_A_QUERY
+
 QUIET_SECONDS = 3600.0
 """A file is left alone until nothing was written to it for so long."""
-RUNS_A_QUERY = 500
+
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+"""What SQLite says of a file that was cut off (a restored backup, a full or broken disk). A lock passes by itself."""
 
 # `index.db` holds what all runs share, `.db` what no run has recorded.
 _FILE = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.db(-wal|-shm|-journal)?")
+
+
+class DamagedRunFileError(UserError):
+    """The events of one run cannot be read; those of all others can."""
+
+
+@contextmanager
+def reading_events_of(run_id: str) -> Iterator[None]:
+    """Around what reads the events of one run.
+
+    Raises:
+        DamagedRunFileError: its file is damaged.
+    """
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        yield
+    except DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in DAMAGE:
+            raise
+        raise DamagedRunFileError(
+            f"Its events cannot be read: the file {run_id}.db in Dagster's history/runs is damaged ({error.orig}). Put it "
+            "back from a backup, or remove it."
+        ) from error
 
 
 @dataclass

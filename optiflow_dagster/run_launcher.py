@@ -25,12 +25,18 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
+from optiflow_dagster.run_files import reading_events_of
+
 PROCESS_TAG = "optiflow/process"
 """On runs of the command line, which have no server: `<boot id>:<process id>:<start time of the process>`."""
 LAUNCHED_TAG = "optiflow/launched"
 """On runs that a server was given: `<boot id>:<time since the boot>`, one more for each time that it was given one."""
-MOST_SECONDS_TO_START = 300
-"""From the launch to the start of the process, on a busy machine: the server's answer is awaited for 60 of them."""
+MOST_SECONDS_TO_START = 600
+"""From the launch to the start of the process, on a busy machine: a later process of its number is not the run's.
+
+Twice the `start_timeout_seconds` of `dagster.yaml`: monitoring looks every ten seconds at best, and a process that begins
+between the end of the timeout and the next look is the run's own.
+"""
 OUT_OF_TIME = "DEADLINE_EXCEEDED"
 """gRPC's word. Under `dagster dev` a proxy stands between: it tells of its own time-out in the text of another error."""
 
@@ -61,7 +67,7 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Running as long as a process of the run lives."""
-        process = run.tags.get(PROCESS_TAG)
+        process = _named_process(run)
         if process is not None:
             return _health(is_alive(process), f"The process {process} that ran it has ended.")
         if GRPC_INFO_TAG not in run.tags:
@@ -93,8 +99,12 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         return True
 
     def _process_numbers(self, run: dg.DagsterRun) -> list[int]:
-        """The processes that have said that they run it, as its events tell."""
-        events = self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        """The process that the run names, or those that have said that they run it, as its events tell."""
+        process = _named_process(run)
+        if process is not None:
+            return [_number(process)]
+        with reading_events_of(run.run_id):
+            events = self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
         told = [e.dagster_event.engine_event_data.metadata.get("pid") for e in events if e.dagster_event is not None]
         return sorted({int(str(number.value)) for number in told if number is not None})
 
@@ -106,11 +116,23 @@ def own_process() -> str:
 
 def is_alive(process: str) -> bool:
     """Whether the process that `own_process` described is still there."""
-    boot, number, started = process.split(":")
-    return boot == _boot_id() and started == _start_time(int(number))
+    boot, _, started = process.split(":")
+    return boot == _boot_id() and started == _start_time(_number(process))
+
+
+def _number(process: str) -> int:
+    return int(process.split(":")[1])
+
+
+def _named_process(run: dg.DagsterRun) -> str | None:
+    """The command line's process. A run that the UI makes of such a run has its tags, but is launched by a server."""
+    return None if LAUNCHED_TAG in run.tags else run.tags.get(PROCESS_TAG)
 
 
 def _living(run: dg.DagsterRun, numbers: list[int]) -> list[int]:
+    process = _named_process(run)
+    if process is not None:
+        return numbers if is_alive(process) else []
     launches = run.tags.get(LAUNCHED_TAG, "").split()
     return [number for number in numbers if _began_soon_after(launches, _start_time(number))]
 

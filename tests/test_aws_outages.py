@@ -5,7 +5,8 @@ Runs and ticks are made in this process, as the daemon makes them, so that no te
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, tzinfo
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.sensors import external_jobs
 from optiflow_dagster.sensors.external_jobs_decision import FIRST_PAUSE
 from resources import failures
+from resources.aws import client as aws_client
 from resources.aws.client import forget_clients
 from resources.catalog.records import JobRecord
 from resources.catalog.store import CatalogStore
@@ -33,6 +35,7 @@ IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0
 TABLE = samples.orders(400, seed=3, bad_rows=False)
 EXPIRED = {"code": "ExpiredTokenException", "message": "The security token included in the request is expired"}
 TRAINING, TRANSFORM = JobKind.TRAINING, JobKind.TRANSFORM
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 class Flow:
@@ -230,6 +233,79 @@ def test_a_log_that_cannot_be_read_hides_no_reason_and_loses_no_model(
     assert flow.start().success
     done = flow.run(flow.next(TRAINING))
     assert done.success, failure(done)
+
+
+DAGSTER_ENDS_A_TICK_AFTER_SECONDS = 60
+MOST = 10
+"""More than one call is ever repeated."""
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers are given up soon, in a hurry or not."""
+    for name in ("READ_SECONDS", "HURRIED_READ_SECONDS"):
+        monkeypatch.setattr(aws_client, name, 0.5)
+    monkeypatch.setattr(botocore.retries.standard.ExponentialBackoff, "delay_amount", lambda self, context: 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_tick_learns_what_it_can_while_sagemaker_does_not_answer_for_one_job(flow: Flow, aws: AwsDouble) -> None:
+    first, silent, last = seeded(flow, aws, 3)
+    for _ in range(MOST):
+        aws.add_fault("sagemaker:DescribeTrainingJob", hold=True, about=silent)
+    asked = flow.tick()
+    held = aws.held_calls()
+    aws.release_calls(silent)
+    assert [request.run_key for request in asked] == [f"{first}/1", f"{last}/1"]
+    assert flow.in_catalog() == {first: "Completed", silent: "Pending", last: "Completed"}
+    assert len(held) == aws_client.HURRIED_ATTEMPTS
+    assert {request.run_key for request in flow.tick()} == {f"{name}/1" for name in (first, silent, last)}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_tick_whose_listing_nobody_answers_is_skipped_after_two_tries(flow: Flow, aws: AwsDouble) -> None:
+    (name,) = seeded(flow, aws, 1)
+    for _ in range(MOST):
+        aws.add_fault("sagemaker:ListTrainingJobs", hold=True, about="InProgress")
+    assert flow.tick() == []
+    assert flow.said.startswith("Cannot ask for jobs: ")
+    assert len(aws.held_calls()) == aws_client.HURRIED_ATTEMPTS
+    aws.release_calls("InProgress")
+    assert [request.run_key for request in flow.tick()] == [f"{name}/1"]
+
+
+def test_no_job_is_asked_for_or_stopped_once_the_ticks_time_is_over(
+    flow: Flow, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, ended = aws.seed_training_jobs(1, "running")[0], seeded(flow, aws, 1)[0]
+    run = dg.DagsterRun(job_name="orders_job", status=dg.DagsterRunStatus.CANCELED)
+    flow.project.instance.add_run(run)
+    flow.store.put_job(replace(flow.jobs()[0], name=running, dataset="other", run_id=run.run_id))
+    with monkeypatch.context() as patch:
+        patch.setattr(external_jobs, "ASK_SECONDS", 0)
+        assert flow.tick() == []
+    assert f"Cannot ask for job {ended}: the others took too long" in flow.said
+    assert f"Job {running} is stopped at the next tick" in flow.said
+    sent = {call["operation"] for call in aws.requests() if call["service"] == "sagemaker"}
+    assert sent == {"sagemaker:ListTrainingJobs"}
+    assert [request.run_key for request in flow.tick()] == [f"{ended}/1"]
+    assert flow.on_server()[running] in ("Stopping", "Stopped")
+
+
+def test_a_tick_that_waits_as_long_as_it_may_ends_before_dagster_ends_it() -> None:
+    """Of all kinds the listings are answered at the last moment, or one job is asked for and one stopped at theirs."""
+    listings = len(JobKind) * aws_client.HURRIED_SECONDS
+    last = external_jobs.ASK_SECONDS + aws_client.HURRIED_SECONDS
+    assert max(listings, last) < DAGSTER_ENDS_A_TICK_AFTER_SECONDS
+
+
+def seeded(flow: Flow, aws: AwsDouble, count: int) -> list[str]:
+    """Jobs in the catalog that have ended on SageMaker since."""
+    made = []
+    for number, name in enumerate(aws.seed_training_jobs(count, "ended", "Completed")):
+        made.append(JobRecord(name, TRAINING, "orders", f"shop-{number}", "r1", "run", JobStatus.PENDING, NOW))
+        flow.store.put_job(made[-1])
+    return [job.name for job in made]
 
 
 @pytest.mark.parametrize("kind", [TRAINING, TRANSFORM])

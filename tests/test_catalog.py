@@ -181,6 +181,34 @@ def test_adopting_opens_a_new_round_only_after_a_follow_up(store: CatalogStore) 
     assert [record.round for record in store.open_jobs()] == [2]
 
 
+def test_an_adopted_job_is_the_newest_again_however_long_ago_it_was_made(store: CatalogStore) -> None:
+    """The learner was edited and the edit taken back while the edited learner's job ran: the first job is adopted."""
+    first, second = job("a"), replace(job("b"), created_at=NOW + timedelta(seconds=1))
+    for record in (first, replace(job("other"), revision="r2"), second, replace(first, run_id="run-2")):
+        store.put_job(record)
+    current = store.current_job("orders", "shop", "r1", JobKind.TRAINING)
+    assert current is not None
+    assert current.name == "a"
+    assert [record.name for record in store.open_jobs()] == ["other", "b", "a"]
+    assert store.replaced_jobs() == {"b"}
+    store.mark_followed_up(["a"])
+    assert store.replaced_jobs() == {"b"}  # although the job that replaced it is not open any more
+    store.mark_followed_up(["b"])
+    assert store.replaced_jobs() == set()
+
+
+def test_jobs_of_other_revisions_datasets_kinds_and_pipelines_do_not_replace_each_other(store: CatalogStore) -> None:
+    for name, other in (
+        ("a", {}),
+        ("b", {"kind": JobKind.TRANSFORM}),
+        ("c", {"dataset": "x"}),
+        ("d", {"revision": "2"}),
+        ("e", {"pipeline": "p"}),
+    ):
+        store.put_job(replace(job(name), **other))
+    assert (len(store.open_jobs()), store.replaced_jobs()) == (5, set())
+
+
 def test_what_was_judged_otherwise_replaces_no_champion_judged_by_time(store: CatalogStore) -> None:
     for name in ("first", "drawn", "drawn-too", "by-time", "drawn-last"):
         store.put_model(ModelRecord(name, "orders", "shop", "r1", "uri", NOW))
@@ -214,8 +242,10 @@ def test_options_for_one_run_do_not_become_the_revision_in_use(store: CatalogSto
     assert [record.revision for record in store.datasets()] == [own.revision, once.revision]
     assert store.dataset("orders", "shop", once.revision) == once
     store.put_dataset(replace(once, standing=True))  # its options were written into the options file
-    store.put_dataset(once)
     assert store.dataset("orders", "shop") == replace(once, standing=True)
+    store.put_dataset(once)  # the options file was withdrawn since
+    assert store.dataset("orders", "shop", once.revision) == once
+    assert store.dataset("orders", "shop") == own
 
 
 def test_an_older_catalog_opens_and_says_what_its_rows_can_tell(empty_url: str) -> None:

@@ -173,6 +173,7 @@ CALLS: dict[str, Callable[[CatalogStore], object]] = {
     "current_job": lambda s: s.current_job("orders", "shop", "r1", JobKind.TRAINING),
     "jobs": lambda s: s.jobs(),
     "open_jobs": lambda s: s.open_jobs(),
+    "replaced_jobs": lambda s: s.replaced_jobs(),
     "mark_followed_up": lambda s: s.mark_followed_up(["job"]),
     "put_model": lambda s: s.put_model(model("m")),
     "judge_model": lambda s: s.judge_model("m", {"mse": 1.0}, champion=True),

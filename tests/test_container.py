@@ -25,6 +25,7 @@ from optiflow.artifact import MODEL_FILE, extract_model, pack_model
 from optiflow.container.__main__ import main
 from optiflow.container.channels import channel_files, read_channel, read_file
 from optiflow.container.ending import EXIT_DISK_FULL
+from optiflow.container.layout import put_in_place
 from optiflow.container.scoring import write_predictions
 from optiflow.errors import UserError
 from optiflow.learners.xgboost import load
@@ -496,3 +497,29 @@ def test_equal_models_pack_to_equal_bytes(tmp_path):
         pack_model(tmp_path / name, tmp_path / f"{name}.tar.gz")
     assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
     assert extract_model(tmp_path / "a.tar.gz", tmp_path / "c").read_bytes() == b"model" * 999
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells a handle's file by /proc")
+@pytest.mark.parametrize("write", ["prediction", "model"])
+def test_a_jobs_output_is_on_the_disk_before_it_gets_its_name_and_then_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    """The result that says that the job has completed is on the disk; after a power cut it would be believed."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / MODEL_FILE).write_bytes(b"a model")
+    target, synced, sync = tmp_path / "output" / "sub" / "a", [], os.fsync
+
+    def watched(handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        synced.append((path.relative_to(tmp_path).as_posix(), path.is_dir() or path.stat().st_size, target.exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    if write == "model":
+        pack_model(tmp_path / "model", target)
+    else:
+        with put_in_place(target) as path:
+            path.write_bytes(b"12345")
+    size = target.stat().st_size
+    folders = [(".", True, False), ("output", True, False)]
+    assert synced == [*folders, ("output/sub/.a.tmp", size, False), ("output/sub", True, True)]

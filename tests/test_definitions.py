@@ -1,9 +1,12 @@
 """The code location: its graph, what loading it costs and shows, and that its parts can be swapped."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +121,16 @@ def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> N
         assert node.kinds
         assert len(node.description or "") > 20, key
         assert node.group_name == key.path[0]
+
+
+def test_each_tag_of_a_run_is_written_in_one_place() -> None:
+    places: dict[str, set[str]] = defaultdict(set)
+    for path in (ROOT / "optiflow_dagster").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and re.fullmatch(r"(dagster|optiflow)/\w+", str(node.value)):
+                places[str(node.value)].add(path.name)
+    assert {"dagster/partition", "dagster/root_run_id", "optiflow/follows"} <= places.keys()
+    assert {tag: files for tag, files in places.items() if len(files) > 1} == {}
 
 
 def test_two_definitions_share_nothing_and_take_other_parts(settings: Settings) -> None:

@@ -19,7 +19,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from dagster._core.definitions.run_request import SkipReason
-from queued_runs import asked_run
+from queued_runs import asked_run, stored_run
 
 from optiflow.errors import TransientError, UserError
 from optiflow.options import merge_options
@@ -79,7 +79,13 @@ def test_a_job_is_followed_up_once_it_has_ended_and_nobody_else_answers_for_it(
         return None if there is None else state(asked_for.name, there)
 
     decision = choose_follow_ups(
-        waiting, active, describe, lambda run_of: run if run_of == "run-of-a" else "active", lambda _: 1, NOW
+        waiting,
+        {"a"} if replaced else set(),
+        active,
+        describe,
+        lambda run_of: run if run_of == "run-of-a" else "active",
+        lambda _: 1,
+        NOW,
     )
     works = "a" in active
     busy = run in ("active", "retrying")
@@ -98,18 +104,9 @@ def test_a_job_is_followed_up_once_it_has_ended_and_nobody_else_answers_for_it(
     assert decision.again == []
 
 
-def test_jobs_of_other_revisions_datasets_and_kinds_do_not_replace_each_other() -> None:
-    jobs = [job("a"), job("b", kind=TRANSFORM), job("c", dataset="x"), job("d", revision="2"), job("e", pipeline="p")]
-    decision = choose_follow_ups(
-        jobs, {}, lambda found: state(found.name, JobStatus.COMPLETED), lambda _: "ended", lambda _: 1, NOW
-    )
-    assert [found.name for found in decision.follow_up] == [found.name for found in jobs]
-    assert decision.closed == []
-
-
 def test_a_job_that_is_in_no_listing_while_it_stops_is_waited_for() -> None:
     stopping = lambda found: state(found.name, JobStatus.STOPPING)  # noqa: E731
-    decision = choose_follow_ups([job()], {}, stopping, lambda _: "ended", lambda _: 1, NOW)
+    decision = choose_follow_ups([job()], set(), {}, stopping, lambda _: "ended", lambda _: 1, NOW)
     assert ([update.status for update in decision.updates], decision.waiting) == ([JobStatus.STOPPING], 1)
     assert decision.follow_up == []
 
@@ -122,7 +119,7 @@ def test_a_job_that_failed_in_passing_is_done_again_after_a_growing_pause_and_no
 
     def decide(now: datetime) -> Decision:
         return choose_follow_ups(
-            [failed], {}, lambda _: state("a", JobStatus.PENDING), lambda _: "ended", lambda _: tries, now
+            [failed], set(), {}, lambda _: state("a", JobStatus.PENDING), lambda _: "ended", lambda _: tries, now
         )
 
     early, late = decide(due - timedelta(seconds=1)), decide(due)
@@ -138,7 +135,7 @@ def test_what_was_not_taken_is_submitted_again_for_hours_and_not_for_ever() -> N
     for number in range(1, MAX_SUBMISSIONS + 1):
         now = due_at(replace(refused, ended_at=now), number)
         decision = choose_follow_ups(
-            [replace(refused, round=number)], {}, lambda _: None, lambda _: "ended", lambda _: 1, now
+            [replace(refused, round=number)], set(), {}, lambda _: None, lambda _: "ended", lambda _: 1, now
         )
         asked.append((len(decision.again), len(decision.follow_up)))
     assert asked == [(1, 0)] * (MAX_SUBMISSIONS - 1) + [(0, 1)]
@@ -302,6 +299,23 @@ def test_a_follow_up_that_never_began_is_asked_for_again_until_it_begins(
     assert not tick("unstarted_runs_sensor").run_requests
 
 
+def test_runs_that_never_began_are_asked_for_again_some_at_a_time_the_oldest_first_and_behind_uploads_if_they_were(
+    tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optiflow_dagster.unstarted_runs.FIRST_PAUSE", timedelta(0))
+    tags = {"dagster/schedule_name": "orders_retraining_schedule", "dagster/priority": "-1", "dagster/run_key": "x"}
+    first = [stored_run(tick.instance, "orders_training_job", f"{number:02}", tags) for number in range(25)]
+    for run in tick.instance.get_runs():
+        tick.instance.report_run_failed(run)
+    asked = tick.requests("unstarted_runs_sensor")
+    assert [request.run_key for request in asked] == [f"{run_id}/1" for run_id in first[:20]]
+    assert {request.tags["dagster/priority"] for request in asked} == {"-1"}
+    for request in asked:
+        asked_run(tick.instance, request, "unstarted_runs_sensor")
+    rest = tick.requests("unstarted_runs_sensor")
+    assert [request.run_key for request in rest] == [f"{run_id}/1" for run_id in first[20:]]
+
+
 def test_a_failed_job_turns_its_model_red_and_is_not_followed_up_again(tick: Ticks) -> None:
     tick.store.put_dataset(DATASET)
     tick.store.put_job(job("bad"))
@@ -406,7 +420,9 @@ def test_a_job_that_failed_in_passing_is_submitted_again_under_another_run_key(t
         tick.store.put_job(job(f"earlier-{number}", created_at=NOW - timedelta(minutes=9 - number)))
         tick.store.update_job(replace(failed, name=f"earlier-{number}"))
         tick.store.mark_followed_up([f"earlier-{number}"])
-    assert [request.run_key for request in tick.requests()] == ["bad/1"]
+    tick.store.put_job(job("bad"))
+    tick.store.update_job(failed)
+    assert [request.run_key for request in tick.requests()] == ["bad/2"]
 
 
 def test_a_job_whose_run_still_works_or_will_be_retried_is_that_runs_business(tick: Ticks) -> None:
@@ -461,6 +477,24 @@ def test_a_job_that_a_later_one_replaced_is_closed_without_a_follow_up(tick: Tic
     tick.store.put_job(job("good", created_at=NOW + timedelta(seconds=1)))
     assert [request.run_key for request in tick.requests()] == ["good/1"]
     assert [found.name for found in tick.store.open_jobs()] == ["good"]
+
+
+def test_a_job_that_is_adopted_while_its_replacement_runs_is_the_one_that_is_followed_up(
+    tick: Ticks, place: LocalJobs, long: LocalJobs
+) -> None:
+    """An edited learner's job runs when the edit is taken back: the first job is adopted, and the other ends later."""
+    shutil.copytree(Path(place.root, "good"), Path(long.root, "good"))
+    tick.store.put_job(job("good"))
+    tick.store.mark_followed_up(["good"])
+    tick.store.put_job(job("long", created_at=NOW + timedelta(seconds=1)))
+    tick.store.put_job(job("good", run_id="run-2"))
+    (request,) = tick.requests()
+    assert request.run_key == "good/2"
+    tick.store.mark_followed_up(["good"])
+    long.stop("long", TRAINING)
+    long.wait("long", TRAINING)
+    assert not tick.requests()
+    assert tick.said() == "No job is running."
 
 
 def test_a_place_that_cannot_be_asked_skips_the_tick_and_changes_nothing(tick: Ticks, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from optiflow.options import DatasetOptions
 from optiflow.pipelines.forecasting.holdout import last_days
 from optiflow.pipelines.forecasting.naive import lately, year_before
 from optiflow.pipelines.forecasting.repeats import repeated_rows, summed
+from optiflow.pipelines.forecasting.tables import candidates_table
 from optiflow.pipelines.item_demand.pipeline import COLUMNS, ITEM_DEMAND
 from optiflow.pipelines.item_demand.sample import SAMPLE_OPTIONS, item_demand
 from optiflow.upload import read_upload
@@ -200,6 +201,22 @@ def test_the_report_says_who_competed_how_good_each_store_is_and_what_will_move(
     assert all(len(row) == len(table.header) for table in extras.tables for row in table.rows)
     assert extras.metrics is not None
     assert 0.7 < extras.metrics["coverage_80"] < extras.metrics["coverage_95"] <= 1
+
+
+def test_the_candidates_table_says_who_could_become_champion(finished):
+    candidates = finished.run.summary["candidates"]
+    rivals = {entry["name"]: entry["rmse"] for entry in candidates if entry.get("rival")}
+    assert len(rivals) == 2
+    assert "LightGBM" in rivals
+    assert min(rivals, key=rivals.__getitem__) == finished.run.summary["chosen"]
+    text = candidates_table(finished.run.summary).text
+    assert all(name in text for name in rivals)
+    assert "which decides" not in text
+    # A row that only stands beside them may have the lowest error of all.
+    flat = [{**entry, "rmse": 0.0} if entry["name"].startswith("mean of") else entry for entry in candidates]
+    made = candidates_table({**finished.run.summary, "candidates": flat})
+    assert [row[-1] for row in made.rows if row[1] == 0.0] == [""]
+    assert sorted(row[-1] for row in made.rows) == ["", "", "", "", "champion", "rival"]
 
 
 def test_the_figure_shows_history_hold_out_and_forecast(finished):

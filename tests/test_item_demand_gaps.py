@@ -3,17 +3,24 @@
 from datetime import date, timedelta
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("Agg")
 import numpy as np
 import polars as pl
 import pytest
 from finished_runs import finished_run
+from matplotlib.figure import Figure
 
 from benchmarks.verdicts.item_demand import report_on, shuffled
 from optiflow.learners import item_demand as learner
 from optiflow.learners.item_demand.grid import read_grid
 from optiflow.options import DatasetOptions
+from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.forecasting.gaps import count_gaps, with_zeros
-from optiflow.pipelines.forecasting.naive import flat_mean
+from optiflow.pipelines.forecasting.naive import flat_mean, flat_means, naive_forecasts
+from optiflow.pipelines.forecasting.tables import movers_table
+from optiflow.pipelines.forecasting.unknown import with_means
 from optiflow.pipelines.item_demand.pipeline import ITEM_DEMAND, SERIES
 from optiflow.pipelines.item_demand.sample import item_demand
 from optiflow.report.model import Outcome
@@ -196,6 +203,99 @@ def test_an_upload_warns_that_auto_takes_days_without_a_row_for_zeros_and_names_
     assert remark.startswith(f"{missing:,} of ")
     assert "gaps: unknown" in remark
     assert ITEM_DEMAND.remarks(rows, options(gaps="zero")) == ()
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """Six items that sell 10, 20, … 60 on every day, of which the file knows four a week, other ones for each item."""
+    rows = long(np.repeat(10.0 * np.arange(1, 7)[:, None], 196, axis=1))
+    known = (pl.col("date") - FIRST).dt.total_days() + pl.col("item").str.slice(1).cast(pl.Int64)
+    known_rows = rows.filter(known % 7 < 4)
+    chosen = options(gaps="unknown", num_round="5")
+    return finished_run(ITEM_DEMAND, known_rows, chosen, tmp_path_factory.mktemp("run"), nthread=1).run
+
+
+def test_units_of_days_that_are_half_unknown_are_compared_with_the_forecast_of_all_days(steady):
+    movers = ITEM_DEMAND.extras(steady).tables[0]
+    for (item, coming, before, year_ago, change), units in zip(movers.rows, range(1680, 0, -280), strict=True):
+        print(item, coming, before, year_ago, change)
+        assert (coming, before, year_ago) == (pytest.approx(units, rel=0.01), units, None)
+        assert abs(float(change.removesuffix(" %"))) < 1.5
+    assert "item-days without a row are not known" in movers.text
+
+
+@pytest.mark.parametrize(("days", "year_ago"), [(364, 280), (363, None), (350, None)])
+def test_a_year_ago_is_beside_the_forecast_only_if_the_file_has_all_its_days(days, year_ago):
+    ahead = [FIRST + timedelta(days + n) for n in range(28)]
+    forecast = pl.DataFrame({"item": ["I0"] * 28, "date": ahead, "predicted": [10.0] * 28})
+    table = movers_table(long(np.full((1, days), 10)), forecast, "item", "Item", 28)
+    assert table.rows == (("I0", 280, 280, year_ago, "0.0 %"),)
+
+
+def test_totals_in_the_picture_are_of_all_items_on_days_that_only_some_are_known(steady):
+    (figure,) = ITEM_DEMAND.extras(steady).figures
+    axes = Figure().subplots()
+    figure.draw(axes)
+    sold, judged, coming = (line.get_ydata() for line in axes.get_lines())
+    assert (len(sold), len(judged), len(coming)) == (84, 28, 28)
+    for drawn in (sold, judged, coming):
+        assert drawn == pytest.approx(np.full(len(drawn), 210.0), rel=0.02)
+
+
+def test_a_day_that_few_items_are_known_of_is_no_peak_a_year_later(tmp_path: Path):
+    sales = np.repeat(10.0 * np.arange(1, 7)[:, None], 460, axis=1)
+    sales[:, 350:363] *= 3  # 2022-12-19 to 2022-12-31: peaks, which were missed by far and have a wide band
+    day = FIRST + timedelta(460 + 9 - 364)  # 52 weeks before the tenth day to come
+    known = long(sales).filter((pl.col("date") != day) | (pl.col("item") == "I0"))
+    run = finished_run(ITEM_DEMAND, known, options(gaps="unknown", num_round="5"), tmp_path, nthread=1).run
+    axes = Figure().subplots()
+    ITEM_DEMAND.extras(run).figures[0].draw(axes)
+    corners = axes.collections[0].get_paths()[0].vertices
+    band = (
+        pl.DataFrame(corners, ["day", "total"]).group_by("day").agg(width=pl.max("total") - pl.min("total")).sort("day")
+    )
+    print(band["width"].to_list())
+    assert band.height == 28
+    assert band["width"][9] < 2 * band["width"].median()
+
+
+def test_a_day_without_a_row_counts_as_its_weekday_does_around_it_and_a_long_gap_as_nothing():
+    sales = np.tile(np.array([1.0, 2, 3, 4, 5, 6, 7]), (4, 12))
+    rows = long(sales).with_columns(day=(pl.col("date") - FIRST).dt.total_days())
+    gaps = {"I0": (30, 32), "I1": (20, 49), "I2": (60, 84), "I3": (50, 84)}
+    there = [
+        ~((pl.col("item") == item) & pl.col("day").is_between(low, high - 1)) for item, (low, high) in gaps.items()
+    ]
+    made = with_means(rows.filter(*there), SERIES, "date", "sales")
+    added = made.join(rows.filter(*there), on=[*SERIES, "date"], how="anti")
+    # Gaps of 2 days, 29 (too long), 24 (to the end), 34 (too long).
+    assert dict(added.group_by("item").len().rows()) == {"I0": 2, "I2": 24}
+    truth = rows.select(*SERIES, "date", truth="sales")
+    assert added.join(truth, on=[*SERIES, "date"]).filter(pl.col("sales") != pl.col("truth")).is_empty()
+    assert with_means(rows, SERIES, "date", "sales").height == rows.height
+
+
+def test_the_mean_of_the_last_28_days_is_of_no_older_ones_where_a_week_has_two_rows():
+    sales = np.where(np.arange(350) < 300, 100.0, 10.0)
+    history = long(sales[None, :]).filter(pl.col("date").dt.weekday().is_in([2, 5]))
+    asked = pl.DataFrame({"store": ["S"], "item": ["I0"]})
+    made = {name: float(values[0]) for name, values in flat_means(history, asked, SERIES, "date", "sales").items()}
+    print(made)
+    assert made["mean of the last 28 days"] == 10.0
+
+
+def test_a_naive_forecast_that_has_older_values_says_so():
+    history = long(np.array([[5.0] * 100, [8.0] * 100]))
+    stopped = history.filter((pl.col("item") == "I0") | (pl.col("date") < FIRST + timedelta(40)))
+    day = FIRST + timedelta(100)
+    asked = pl.DataFrame({"store": ["S", "S"], "item": ["I0", "I1"], "date": [day, day]})
+    for rows, older in ((asked, True), (asked.head(1), False)):
+        args = (stopped, rows, SERIES, "date", "sales")
+        (flat, whole), (weeks, _) = flat_means(*args), naive_forecasts(*args, period=1)
+        assert flat == "mean of the last 28 days" + (", or of all days where they have under 4 values" if older else "")
+        assert weeks == "mean of the last 8 weeks by weekday" + (", or of all weeks" if older else "")
+        assert whole == "mean of the last 100 days"
+        assert flat_means(*args)[flat].to_list() == [5.0, 8.0][: rows.height]
 
 
 def test_the_flat_mean_is_that_of_the_last_days_and_of_the_item_where_they_are_few():

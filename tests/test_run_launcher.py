@@ -17,6 +17,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import WorkerStatus
 from dagster._grpc.client import DagsterGrpcClient
 
+from optiflow_dagster.run_files import DamagedRunFileError
 from optiflow_dagster.run_launcher import (
     LAUNCHED_TAG,
     MOST_SECONDS_TO_START,
@@ -122,12 +123,73 @@ def test_a_later_or_earlier_process_of_the_same_number_is_not_taken_for_the_runs
     second = os.sysconf("SC_CLK_TCK")
     for launched, status in (
         (f"{boot}:{int(started) - 30 * second}", WorkerStatus.RUNNING),
+        # It began when the start timeout was over and monitoring had not looked yet.
+        (f"{boot}:{int(started) - 305 * second}", WorkerStatus.RUNNING),
         (f"{boot}:{int(started) - 3600 * second}", WorkerStatus.FAILED),
         (f"{boot}:{int(started) + 10 * second}", WorkerStatus.FAILED),
         (f"before-the-reboot:{started}", WorkerStatus.FAILED),
         (f"before-the-reboot:1 {boot}:{started}", WorkerStatus.RUNNING),
     ):
         assert health_of_process(launcher, f"{boot}:{number}", launched) is status, launched
+
+
+def stored(launcher: LocalRunLauncher, tags: dict[str, str], number: int) -> str:
+    """A run at work that a process of this number has said it runs; its id."""
+    run = dg.DagsterRun(job_name="orders_job", status=dg.DagsterRunStatus.STARTED, tags=tags)
+    launcher._instance.add_run(run)
+    launcher._instance.report_engine_event("Started", run, EngineEventData.in_process(number))
+    return run.run_id
+
+
+def status(launcher: LocalRunLauncher, run_id: str) -> dg.DagsterRunStatus:
+    run = launcher._instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only /proc tells start times")
+def test_canceling_a_command_lines_run_leaves_a_stranger_alone_who_has_its_number_now(
+    launcher: LocalRunLauncher,
+) -> None:
+    with child() as (process, described):
+        boot, number, started = described.split(":")
+        for gone in (f"before-the-reboot:{number}:{started}", f"{boot}:{number}:{int(started) - 1}"):
+            run_id = stored(launcher, {PROCESS_TAG: gone}, process.pid)
+            assert launcher.terminate(run_id)
+            assert status(launcher, run_id) is dg.DagsterRunStatus.CANCELED
+        process.communicate("go on\n")
+        assert process.returncode == 0
+
+
+def test_canceling_a_command_lines_run_interrupts_the_process_that_it_names_and_no_other(
+    launcher: LocalRunLauncher,
+) -> None:
+    with child() as (process, described), child() as (stranger, _):
+        run_id = stored(launcher, {PROCESS_TAG: described}, stranger.pid)
+        assert launcher.terminate(run_id)
+        assert process.wait(timeout=MOST_SECONDS) != 0
+        assert status(launcher, run_id) is dg.DagsterRunStatus.CANCELING  # its process says when it has ended
+        stranger.communicate("go on\n")
+        assert stranger.returncode == 0
+
+
+def test_a_run_that_the_ui_makes_of_a_command_lines_run_is_judged_by_its_own_process(
+    launcher: LocalRunLauncher,
+) -> None:
+    """It has the tags of the run that it repeats."""
+    boot, number, started = own_process().split(":")
+    tags = {**GIVEN, PROCESS_TAG: f"{boot}:{number}:0", LAUNCHED_TAG: f"{boot}:{started}"}
+    run = launcher._instance.get_run_by_id(stored(launcher, tags, os.getpid()))
+    assert run is not None
+    assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+
+
+def test_a_run_whose_file_was_cut_off_is_named_with_what_to_do(launcher: LocalRunLauncher, tmp_path: Path) -> None:
+    run_id = stored(launcher, GIVEN, os.getpid())
+    path = tmp_path / ".optiflow" / "dagster" / "history" / "runs" / f"{run_id}.db"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DamagedRunFileError, match=rf"{run_id}.db in .* Put it back from a backup, or remove it"):
+        launcher.terminate(run_id)
 
 
 def test_a_run_that_no_process_ever_took_up_has_failed(launcher: LocalRunLauncher) -> None:
@@ -149,7 +211,8 @@ def test_our_configuration_watches_retries_and_stays_in_its_folder(launcher: Loc
     each = {"applyLimitPerUniqueValue": True}
     assert queue.tag_concurrency_limits == [{"key": "dagster/partition", "limit": 1, "value": each}]
     assert (queue.max_concurrent_runs, queue.max_user_code_failure_retries) == (4, 10)
-    assert instance.run_monitoring_start_timeout_seconds == MOST_SECONDS_TO_START
+    looked_at = instance.run_monitoring_start_timeout_seconds + instance.run_monitoring_poll_interval_seconds
+    assert looked_at + 120 < MOST_SECONDS_TO_START  # on a busy machine a look takes long, too
     assert instance.get_settings("sensors")["use_threads"] is True
     assert instance.get_settings("telemetry") == {"enabled": False}
     instance.add_run(dg.DagsterRun(job_name="orders_job"))

@@ -284,6 +284,22 @@ def test_a_run_whose_events_were_lost_keeps_what_is_known_of_it(runs: Runs, fold
     assert runs.rows_of("shop") == (lost, 5)
 
 
+@pytest.mark.parametrize("share", [0.0001, 0.5, 0.99])
+def test_a_run_whose_file_was_cut_off_is_kept_and_named_and_stops_no_other(
+    runs: Runs, folder: Path, share: float
+) -> None:
+    made = [runs.train(rows=rows) for rows in range(4)]
+    path = folder / f"{made[1]}.db"
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with dg.DagsterInstance.get() as restarted:
+        later = datetime.now(UTC) + timedelta(days=31)
+        part = delete_old_runs(restarted, [], None, later, KEEP_DAYS)
+        assert (part.deleted, part.kept, part.is_over) == (2, 2, True)
+        assert set(restarted.get_run_ids()) == {made[1], made[3]}
+    (named,) = part.damaged
+    assert named.startswith(f"Run {made[1]} is kept. Its events cannot be read: the file {made[1]}.db in Dagster's ")
+
+
 def test_a_tick_does_a_part_of_the_work_and_the_next_ones_the_rest(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     made = [runs.train("store"), runs.train("shop"), *(runs.run("plain_job") for _ in range(6))]
     monkeypatch.setattr(runs_retention, "RUNS_A_TICK", 3)

@@ -274,6 +274,18 @@ def test_a_crash_after_any_request_is_taken_up_by_the_next_try(
     assert len(aws.requests("sagemaker:UpdateEndpoint")) == 2
 
 
+def test_an_endpoint_that_is_gone_between_two_requests_is_gone_and_not_somebody_elses(
+    aws: AwsDouble, endpoints: SageMakerEndpoints, models: list[ServedModel]
+) -> None:
+    """SageMaker has told its state and is asked for its tags when it is deleted."""
+    endpoints.deploy(models[0])
+    endpoints.wait("outlet")
+    aws.add_fault("sagemaker:ListTags", "ValidationException", message=f"Could not find endpoint {NAME!r}.", times=2)
+    assert endpoints.describe("outlet") is None
+    assert not endpoints.delete("outlet")
+    assert endpoints.delete("outlet")
+
+
 def test_refusals_of_sagemaker_are_told_in_one_sentence(
     aws: AwsDouble, endpoints: SageMakerEndpoints, models: list[ServedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:

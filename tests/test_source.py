@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from optiflow.artifact import pack_model
+from optiflow.artifact import MODEL_ARCHIVE, pack_model
 from optiflow.container.__main__ import main
 from optiflow.pipelines import PIPELINES
 from resources.jobs import source
@@ -100,7 +100,7 @@ def processing_job(root: Path, model: Path, rows: pa.Table, archive: bytes) -> l
         Path(source.input_folder(name, str(root))).mkdir(parents=True)
     Path(source.output_folder(str(root))).mkdir()
     (root / "input" / "source" / source.ARCHIVE).write_bytes(archive)
-    shutil.copy(model, root / "input" / "model" / source.MODEL_ARCHIVE)
+    shutil.copy(model, root / "input" / "model" / MODEL_ARCHIVE)
     pq.write_table(rows.slice(0, 70), root / "input" / "transform" / "a.parquet")
     pq.write_table(rows.slice(70), root / "input" / "transform" / "b.parquet")
     entrypoint, arguments = source.scoring_command("application/x-parquet", str(root))
@@ -117,7 +117,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pq.write_table(rows.slice(0, 70), base / "input" / "data" / "transform" / "a.parquet")
     pq.write_table(rows.slice(70), base / "input" / "data" / "transform" / "b.parquet")
     assert main(["transform", "--prefix", str(base)]) == 0
-    pack_model(base / "model", base / source.MODEL_ARCHIVE)
+    pack_model(base / "model", base / MODEL_ARCHIVE)
     return base
 
 
@@ -141,9 +141,9 @@ def test_the_packed_source_trains_in_script_mode_and_scores_in_processing_as_a_l
     ours = json.loads((own / "output" / "data" / "metrics.json").read_text())
     assert json.loads((base / "output" / "data" / "metrics.json").read_text()) == ours
 
-    pack_model(base / "model", base / source.MODEL_ARCHIVE)
+    pack_model(base / "model", base / MODEL_ARCHIVE)
     rows = table(100, seed=7).drop_columns(["y"])
-    command = processing_job(tmp_path / "processing", base / source.MODEL_ARCHIVE, rows, source.pack_source())
+    command = processing_job(tmp_path / "processing", base / MODEL_ARCHIVE, rows, source.pack_source())
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     scored = run(command, base, elsewhere, PYTHONPROFILEIMPORTTIME="1")
@@ -187,7 +187,7 @@ def test_a_scoring_job_installs_the_packed_requirements_first(image, own, tmp_pa
         file.writestr("extra-1.0.dist-info/RECORD", "")
     pip = {"PIP_TARGET": str(tmp_path / "installed"), "PIP_NO_INDEX": "1"}
     rows = table(100, seed=7).drop_columns(["y"])
-    model = own / source.MODEL_ARCHIVE
+    model = own / MODEL_ARCHIVE
     command = processing_job(tmp_path / "good", model, rows, source.pack_source([str(wheel)]))
     done = run(command, tmp_path / "ml", tmp_path, **pip)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -199,12 +199,21 @@ def test_a_scoring_job_installs_the_packed_requirements_first(image, own, tmp_pa
     assert "pip could not install the packed requirements.txt" in (tmp_path / "ml" / "output" / "message").read_text()
 
 
+def test_the_name_of_a_models_archive_is_written_in_one_place_alone():
+    written, root = [], Path(__file__).parents[1]
+    for package in ("optiflow", "resources", "assets", "optiflow_dagster"):
+        for path in (root / package).rglob("*.py"):
+            constants = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+            written += [path.relative_to(root).as_posix() for value in constants if value == MODEL_ARCHIVE]
+    assert written == ["optiflow/artifact.py"]
+
+
 def test_the_archive_holds_the_entry_point_and_what_it_needs_and_no_more(tmp_path):
     names = [str(p.relative_to(tmp_path)) for p in unpack(source.pack_source(), tmp_path).rglob("*") if p.is_file()]
     assert {"optiflow_job.py", "optiflow/container/job.py", "optiflow/learners/xgboost.py"} <= set(names)
     assert all(name.endswith(".py") and "__pycache__" not in name for name in names)
     ours = {name.split("/")[1] for name in names if name.startswith("optiflow/")}
-    assert ours == {"__init__.py", "artifact.py", "errors.py", "container", "learners"}
+    assert ours == {"__init__.py", "artifact.py", "disk.py", "errors.py", "container", "learners"}
 
 
 def test_the_archive_is_python_of_the_oldest_image_and_imports_only_what_is_there(tmp_path):

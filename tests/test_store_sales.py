@@ -205,6 +205,22 @@ def test_the_figures_show_all_stores_and_the_best_and_the_worst_one(finished):
     assert all(line[2] == 8 for line in lines)
 
 
+def test_a_week_that_a_store_has_no_row_of_makes_no_dip_in_the_total_of_all(finished):
+    axes = Figure().subplots()
+    STORE_SALES.extras(finished.run).figures[0].draw(axes)
+    line = axes.get_lines()[0]
+    drawn = dict(zip(pl.Series(line.get_xdata()).cast(pl.Date), line.get_ydata(), strict=True))
+    rows = finished.rows.with_columns(pl.col("date").cast(pl.Date))
+    weeks = rows.group_by("date").agg(pl.col("sales").sum(), stores=pl.col("store").n_unique())
+    # All four stores were open by then.
+    holes = weeks.filter(pl.col("date").is_in(list(drawn)), pl.col("stores") < 4, pl.col("date") > date(2015, 11, 6))
+    assert holes.height >= 1
+    for day, sold, _ in holes.rows():
+        around = [drawn[day + timedelta(weeks=n)] for n in (-1, 1) if day + timedelta(weeks=n) in drawn]
+        print(day, sold, drawn[day], sum(around) / len(around))
+        assert drawn[day] == pytest.approx(sum(around) / len(around), rel=0.12)
+
+
 def test_equal_seeds_give_equal_samples_and_others_do_not():
     assert store_sales().equals(store_sales())
     assert not store_sales().equals(store_sales(seed=6))

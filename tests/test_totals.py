@@ -1,5 +1,6 @@
 """Bands of totals: what they are learned from, where there is none, and how often they hold."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_with_four_origins_the_band_is_as_wide_as_the_largest_miss_and_with_thre
         forecast_totals(coming(60, np.array([200.0])), history(np.full(60, 200.0)), told(some), 7).row(0)
         for some in (offs, {origin: offs[origin] for origin in (24, 28, 32)})
     ]
-    assert made[0][1:] == (200.0, pytest.approx(190.0), pytest.approx(210.0), 4, False)
+    assert made[0][1:6] == (200.0, pytest.approx(190.0), pytest.approx(210.0), 4, False)
     assert made[1][2:5] == (None, None, 3)
 
 
@@ -126,6 +127,92 @@ def test_bands_of_totals_hold_about_as_often_as_they_say_where_all_stores_share_
         actual = pl.Series(1000 * np.exp(logs[weeks:]))
         held.append(((actual >= made["low"]) & (actual <= made["high"])).mean())
     assert low < float(np.mean(held)) < high
+
+
+def poisson(mean: float, days: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).poisson(mean, days) / mean
+
+
+def noisy(noise: float, weeks: int, seed: int) -> np.ndarray:
+    return 1 + np.random.default_rng(seed).normal(0, noise, weeks)
+
+
+def surprising(share: float, weeks: int, seed: int) -> np.ndarray:
+    """Quiet weeks, and as large a share of others, higher or lower by 30 %, that nobody knows before."""
+    rng = np.random.default_rng(seed)
+    return 1 + rng.normal(0, 0.03, weeks) + 0.3 * rng.choice([-1, 0, 1], weeks, p=[share / 2, 1 - share, share / 2])
+
+
+def simulated(draw: Callable[[float, int, int], np.ndarray], size: float, period: int, runs: int) -> pl.DataFrame:
+    """Totals around a forecast that is their mean, each with `inside`: whether the band held it."""
+    # Two years of days with sixteen origins, or 140 weeks with an origin each month, as the learners have them; till autumn.
+    known, horizon, step, first = (644, 28, 28, 196) if period == 1 else (140, 8, 4, 64)
+    days = [FIRST + timedelta(period * n) for n in range(known + horizon)]
+    made = []
+    for seed in range(runs):
+        actual = draw(size, known + horizon, seed)
+        entries = [
+            {"origin": days[at - 1].isoformat(), "off": (actual[at : min(at + horizon, known)] - 1).tolist()}
+            for at in range(first, known, step)
+        ]
+        sold = pl.DataFrame({"date": days[:known], "sales": actual[:known]})
+        ahead = pl.DataFrame({"date": days[known:], "predicted": np.ones(horizon)})
+        totals = forecast_totals(ahead, sold, past_totals(entries, HELD, FIRST, period), period)
+        truth = pl.Series(actual[known:])
+        made.append(totals.with_columns(inside=(truth >= totals["low"]) & (truth <= totals["high"])))
+    return pl.concat(made)
+
+
+@pytest.mark.parametrize(
+    ("draw", "size", "period", "runs"),
+    [(noisy, 0.1, 7, 40), (noisy, 0.15, 7, 40), (noisy, 0.2, 7, 40), (poisson, 25, 1, 12), (poisson, 100, 1, 12)],
+)
+def test_bands_hold_as_often_as_they_say_whatever_the_noise_where_the_forecast_is_the_mean(draw, size, period, runs):
+    made = simulated(draw, size, period, runs)
+    usual = made.filter(~pl.col("peak"))
+    inside, peaks = float(usual["inside"].to_numpy().mean()), float(made["peak"].to_numpy().mean())
+    print(draw.__name__, size, "usual", inside, "peaks", peaks)
+    assert usual["low"].null_count() == 0
+    assert 0.75 <= inside <= 0.92
+    assert peaks < 0.03
+
+
+def test_large_misses_that_nobody_foresaw_stay_in_the_band_of_usual_weeks():
+    made = simulated(surprising, 0.3, 7, 40)
+    usual = made.filter(~pl.col("peak"))
+    inside = float(usual["inside"].to_numpy().mean())
+    print("usual", inside, "of", usual.height)
+    assert 0.75 <= inside <= 0.95
+
+
+def test_a_flat_forecast_does_not_show_that_a_first_christmas_is_no_peak():
+    past = told({origin: [0.01] * min(26, 40 - origin) for origin in range(10, 40, 2)})
+    made = forecast_totals(coming(40, np.full(26, 100.0)), history(np.full(40, 100.0)), past, 7)  # to 2022-04-01
+    assert made.filter("peak")["date"].to_list() == [date(2021, 12, 17), date(2021, 12, 24), date(2021, 12, 31)]
+    assert made.filter("peak")["low"].null_count() == 3
+
+
+def test_a_christmas_that_noise_could_explain_is_a_peak_all_the_same():
+    totals = 100 * noisy(0.15, 100, seed=3)
+    totals[50:52] = 140.0  # 2021-12-17 and a week later: within three standard deviations
+    past = told({origin: (totals[origin : origin + 4] / 100 - 1).tolist() for origin in range(60, 96, 4)})
+    made = forecast_totals(coming(100, np.full(4, 100.0)), history(totals), past, 7)  # to 2022-12-23
+    assert made["peak"].to_list() == [False, False, True, True]
+
+
+def test_each_missing_band_has_its_own_reason():
+    totals = np.full(120, 100.0)
+    totals[[9, 17, 25, 33, 69]] = (
+        200.0  # peaks a year before all weeks that were forecast, and before the second one to come
+    )
+    past = told({61: [0.02], 69: [-0.03], 77: [0.01], 85: [0.02]})
+    ahead = coming(120, np.array([100.0, 200.0, 100.0]))
+    made = forecast_totals(ahead, history(totals), past, 7)
+    assert made["lacks"].to_list() == ["usual", "windows", "windows"]
+    words = in_words(made, past, "week")
+    assert "No range for 2023-04-21: too few weeks about as far ahead were ever tried that were not peaks." in words
+    assert "No range for 2023-04-28, 2023-05-05: the history has under 4 separate windows of that length" in words
+    assert made["low"].null_count() == 3
 
 
 @pytest.mark.parametrize("past", range(4, 40))

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from math import log
@@ -23,12 +24,11 @@ from optiflow.pipelines.turnover.baselines import fit_paces
 from optiflow.pipelines.turnover.dates import (
     WATCHED,
     date_faults,
-    hold_out_newest,
     judging_horizon,
     watched_for,
     with_days,
 )
-from optiflow.pipelines.turnover.judging import measure_gain
+from optiflow.pipelines.turnover.judging import Gain, judge_gain, measure_gain
 from optiflow.pipelines.turnover.kaplan_meier import Curve
 from optiflow.pipelines.turnover.pipeline import TURNOVER, with_chance
 from optiflow.pipelines.turnover.pricing import best_prices, price_curves, price_grid
@@ -36,6 +36,7 @@ from optiflow.pipelines.turnover.sample import EXPORT_DAY, turnover
 from optiflow.report.build import build_report
 from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, Report, RowCounts, RunFacts
+from optiflow.report.wording import number
 from optiflow.upload import read_upload
 from optiflow.upload.reading import Upload
 
@@ -183,15 +184,16 @@ def test_a_split_keeps_every_row_once_and_time_in_order(ages: list[int], fractio
         .with_row_index("row", 2),
         fraction,
     )
+    chosen = options(split={"test_fraction": fraction})
     judged = sum(age >= 30 for age in ages)
     if judged < 40:
         with pytest.raises(
             UserError,
             match=f"{judged} of {len(ages)} items {'was' if judged == 1 else 'were'} put on sale 30 days or more",
         ):
-            hold_out_newest(rows, fraction)
+            TURNOVER.split(rows, chosen)
         return
-    train, test = hold_out_newest(rows, fraction)
+    train, test = TURNOVER.split(rows, chosen)
     assert sorted([*train["row"], *test["row"]]) == rows["row"].to_list()
     horizon = rows["horizon"][0]
     assert test.filter(~watched_for(horizon)).is_empty()
@@ -215,6 +217,44 @@ def test_train_validation_and_test_are_90_5_and_5_percent_and_young_items_train(
     ends += [channels["validation"]["created"].max(), test["created"].min()]
     ends += [test["created"].max(), young["created"].min()]
     assert ends == sorted(ends)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("strategy", ["time", "random"])
+@pytest.mark.parametrize(("watched", "young"), [(40, 0), (50, 200), (40, 400)])
+def test_40_watched_items_of_the_file_are_enough(tmp_path: Path, strategy: str, watched: int, young: int) -> None:
+    ages = [*range(31, 31 + watched), *(number % 29 for number in range(young))]
+    table = pl.DataFrame({"age": ages}).with_columns(
+        created=pl.lit(EXPORT_DAY) - pl.duration(days="age"), price=10.0, export_date=pl.lit(EXPORT_DAY)
+    )
+    sold = pl.when(pl.col("age") % 3 > 0).then(pl.col("created") + pl.duration(days=pl.col("age") // 3))
+    table = table.with_columns(sold=sold).drop("age")
+    drawn = options(split={"strategy": strategy}, hyperparameters={"num_round": 3})
+    accepted = uploaded(tmp_path, table).accepted
+    train, test = TURNOVER.split(accepted, drawn)
+    channels = TURNOVER.training(train, drawn).channels
+    assert test.height > 1
+    assert channels["validation"].height > 0
+    assert channels["train"].height + channels["validation"].height + test.height == watched + young
+    parameters = TURNOVER.check_hyperparameters({**TURNOVER.hyperparameters(drawn), "retailer": "shop"})
+    learner.train({name: rows.to_arrow() for name, rows in channels.items()}, parameters, tmp_path, lambda _: None)
+
+    one_less = accepted.filter(pl.col("created") != pl.lit(EXPORT_DAY - timedelta(days=31)))
+    if watched == 40:
+        with pytest.raises(UserError, match=f"39 of {39 + young} items were put on sale 30 days or more before"):
+            TURNOVER.split(one_less, drawn)
+
+
+@pytest.mark.parametrize("strategy", ["time", "random"])
+def test_a_hold_out_of_nearly_all_leaves_items_to_watch_the_training(strategy: str) -> None:
+    created = [EXPORT_DAY - timedelta(days=31 + number) for number in range(40)]
+    rows = pl.DataFrame({"row": range(2, 42), "created": created, "sold": created}).with_columns(
+        as_of=pl.lit(EXPORT_DAY), **{name: pl.lit(None, pl.String) for name in ("description", "category", "brand")}
+    )
+    rows = pl.concat([rows, rows.with_columns(pl.col("row") + 40, created="as_of", sold="as_of")])
+    chosen = options(split={"strategy": strategy, "test_fraction": 0.99})
+    train, test = TURNOVER.split(with_days(rows.with_columns(price=1.0), 0.99), chosen)
+    assert test.height == 38
+    assert TURNOVER.training(train, chosen).channels["validation"].height == 1
 
 
 def test_a_young_file_is_judged_within_fewer_days() -> None:
@@ -322,6 +362,52 @@ def test_limits_of_a_gain_know_that_items_of_a_day_hang_together() -> None:
     assert together.standard_error > 3 * gain.std() / np.sqrt(600)
 
 
+def gain_of(gains: np.ndarray, days: int) -> Gain:
+    """The measured gain of items that were put on sale on so many days, as many on each, one day after another."""
+    created = pl.Series([date(2020, 1, 1) + timedelta(days=day) for day in range(days)])
+    created = created.gather(np.arange(days).repeat(len(gains) // days))
+    naive = np.full(len(gains), 0.3)
+    return measure_gain(np.ones(len(gains), bool), naive * np.exp(gains), {"x": naive}, created)
+
+
+@pytest.mark.parametrize("days", [2, 3, 8, 9])
+def test_limits_of_a_gain_on_a_few_days_are_those_of_as_many_days(days: int) -> None:
+    from statsmodels.regression.linear_model import OLS
+
+    rng = np.random.default_rng(days)
+    gains = 0.08 + np.resize([0.15, -0.15], days).repeat(50) + rng.normal(0, 0.15, 50 * days)
+    groups = np.arange(days).repeat(50)
+    fitted = OLS(gains, np.ones(len(gains))).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+    gain = gain_of(gains, days)
+    assert (gain.low, gain.high) == pytest.approx(tuple(fitted.conf_int()[0]), rel=0.01)
+    assert gain.mean > 3 * gains.std() / np.sqrt(len(gains))  # items alone would call it better
+    assert judge_gain(gain, 30).outcome is Outcome.UNCLEAR
+
+
+def test_a_model_without_a_gain_is_called_better_as_seldom_as_the_limits_say() -> None:
+    rng = np.random.default_rng(3)
+    better = 0
+    for draw in range(800):
+        days = 2 + draw % 8
+        gains = rng.normal(0, 0.2, days).repeat(50) + rng.normal(0, 0.15, 50 * days)
+        better += judge_gain(gain_of(gains, days), 30).outcome is Outcome.BETTER
+    assert better <= 800 * 0.025 + 3 * np.sqrt(800 * 0.025 * 0.975)
+
+
+def test_items_of_a_single_day_count_alone_and_the_report_says_so() -> None:
+    gains = 0.08 + np.random.default_rng(4).normal(0, 0.15, 400)
+    one, two = gain_of(gains, 1), gain_of(gains, 2)
+    assert one.standard_error == pytest.approx(gains.std(ddof=1) / 20)
+    assert judge_gain(one, 30).outcome is Outcome.BETTER
+    nobody = pl.DataFrame({"created": [date(2020, 1, 1)], "as_of": [date(2021, 1, 1)]})
+    warned = findings.horizon_warnings(nobody, findings.Told(30, 0.5, one, {}))
+    assert warned == (
+        "All held-out items were put on sale on one day: what is special about that day cannot be told from what the "
+        "model is worth, and is not in the limits of the verdict.",
+    )
+    assert not findings.horizon_warnings(nobody, findings.Told(30, 0.5, two, {}))
+
+
 def test_results_have_the_columns_they_say(done: Done) -> None:
     for name, result in TURNOVER.results.items():
         assert set(result.columns) <= set(done.run.results[name].columns)
@@ -406,7 +492,7 @@ def test_figures_of_chances_are_those_counted_by_hand(done: Done) -> None:
     assert metrics["brier"] == pytest.approx(
         sum((p - is_quick) ** 2 for p, is_quick in zip(chance, quick, strict=True)) / len(quick)
     )
-    days = [took if is_quick else 30 for took, is_quick in zip(rows["actual"].to_list(), quick, strict=True)]
+    days = [took if is_quick else np.inf for took, is_quick in zip(rows["actual"].to_list(), quick, strict=True)]
     right = pairs = 0.0
     for first in range(len(days)):
         for second in range(len(days)):
@@ -475,7 +561,7 @@ def test_the_best_price_is_where_price_times_chance_is_highest() -> None:
     assert best["price"].to_list() == [60.0, 110.0]
     assert best["takings"].to_list() == pytest.approx([30.0, 82.5])
     assert best["usual_takings"].to_list() == pytest.approx([25.0, 80.0])
-    assert best["at_edge"].to_list() == [True, False]
+    assert best["edge"].to_list() == ["highest", None]
 
 
 def test_the_grid_tries_prices_that_the_category_has(upload: Upload) -> None:
@@ -487,10 +573,74 @@ def test_the_grid_tries_prices_that_the_category_has(upload: Upload) -> None:
     assert grid["created"].unique().to_list() == [EXPORT_DAY]
 
 
+PRICES = (24.99, 0.1, 49.0, 3.3, 1234.56, 9.99, 0.07)
+
+
+def curves_of(prices: dict[str, list[float]], chance: Callable[[pl.Expr], pl.Expr]) -> pl.DataFrame:
+    """The curves of items of these prices by category, where the chance of a sale hangs on the price alone."""
+    rows = pl.DataFrame(
+        [(name, price) for name, own in prices.items() for price in own], schema=["category", "price"], orient="row"
+    ).with_columns(created=pl.lit(EXPORT_DAY), as_of=pl.lit(EXPORT_DAY), description=None, brand=None)
+    return price_curves(price_grid(rows).with_columns(chance_30_days=chance(pl.col("at_price"))))
+
+
+def test_a_category_of_one_price_has_none_to_try_and_is_told_so() -> None:
+    prices = {f"at {price}": [price] * 40 for price in PRICES[:3]}
+    prices |= {"nearly": [24.99] * 40 + [12.99], "Tents": [10.0 + number for number in range(40)]}
+    curves = curves_of(prices, lambda price: 1 - price / 50)
+    tried = dict(curves.group_by("group").agg("price").iter_rows())
+    assert {group: prices for group, prices in tried.items() if len(prices) < 25} == {
+        **{f"at {price}": [price] for price in PRICES[:3]},
+        "nearly": [24.99],
+    }
+    assert (tried["Tents"][0], tried["Tents"][-1]) == (12.0, 47.0)  # the 5 % and the 95 % quantile of 10 to 49
+    assert dict(best_prices(curves).select("group", "edge").iter_rows())["nearly"] is None
+    shown = {row[0]: row[2:5] for row in findings.price_table(curves).rows}
+    assert shown["at 24.99"] == shown["nearly"] == ("no price tried but 24.99", None, None)
+    assert shown["at 0.1"] == ("no price tried but 0.1000", None, None)
+    assert isinstance(shown["Tents"][0], float)
+    assert drawn_lines(curves) == ["Tents"]
+
+
+def test_nothing_is_drawn_where_no_price_was_tried() -> None:
+    curves = curves_of({"Socks": [9.99] * 40}, lambda price: price * 0 + 0.5)
+    assert findings.price_figures(curves) == ()
+    assert findings.price_figures(curves_of({"Socks": [9.99, 12.99] * 20}, lambda price: price * 0 + 0.5)) != ()
+
+
+@pytest.mark.parametrize("price", PRICES)
+def test_the_end_that_is_named_is_the_one_where_takings_are_highest(price: float) -> None:
+    # The usual price is itself an end: which one is best tells nothing of the side on which it lies.
+    dear = {
+        "usual is the highest": [price] * 30 + [price / 2] * 15,
+        "usual is the lowest": [price] * 30 + [price * 2] * 15,
+    }
+    rising = findings.price_table(curves_of(dear, lambda at: at * 0 + 0.5)).rows
+    falling = findings.price_table(curves_of(dear, lambda at: 0.1 / at**2)).rows
+    assert {row[2] for row in rising} == {
+        f"at or beyond the highest tried, {number(price)}",
+        f"at or beyond the highest tried, {number(price * 2)}",
+    }
+    assert {row[2] for row in falling} == {
+        f"at or beyond the lowest tried, {number(price)}",
+        f"at or beyond the lowest tried, {number(price / 2)}",
+    }
+
+
+def drawn_lines(curves: pl.DataFrame) -> list[str]:
+    """The categories whose takings are drawn over price."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    for figure in findings.price_figures(curves):
+        figure.draw(axes)
+    return [str(line.get_label()) for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+
+
 def test_the_price_curve_finds_a_better_price_than_the_extremes(done: Done) -> None:
     curves = done.run.results["price_curve"]
     best = best_prices(curves)
-    assert not best["at_edge"].all()
+    assert best["edge"].null_count() > 0
     assert (best["takings"] >= best["usual_takings"]).all()
     for _, line in curves.group_by("group"):
         falling = line.sort("price")["chance"].diff().drop_nulls()

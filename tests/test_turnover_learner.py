@@ -16,6 +16,7 @@ from optiflow.learners import turnover as learner
 from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.learners.turnover import measures, survival
 from optiflow.learners.turnover.calibration import cross_fitted, fit_platt
+from optiflow.learners.turnover.concordance import concordance
 from optiflow.learners.turnover.features import MISSING, UNSEEN, Encoder
 from optiflow.learners.turnover.labels import Labels
 from optiflow.learners.turnover.serving import answer, load
@@ -256,6 +257,37 @@ def test_what_is_left_of_an_item_fits_its_distribution(middle: float, spread: fl
     if age > 1 and chances[0] < 1 and left > 2:
         half = float(survival.chance_next(float(left[0]) - survival.HALF_DAY, ages, middles, spread)[0])
         assert half == pytest.approx(0.5, abs=0.01)
+
+
+ITEMS = st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.integers(0, 5)), max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ITEMS)
+def test_concordance_is_that_counted_pair_by_pair(items: list[tuple[int, bool, int]]) -> None:
+    right, pairs = 0.0, 0
+    for day, sold, expected in items:
+        for other_day, other_sold, other in items:
+            # An item that was watched in vain until the day on which this one sold takes longer.
+            if sold and (day < other_day or (day == other_day and not other_sold)):
+                pairs += 1
+                right += (expected < other) + (expected == other) / 2
+    days, sales, told = (np.array(values) for values in zip(*items, strict=True)) if items else (np.empty(0),) * 3
+    counted = concordance(days, sales.astype(bool), told)
+    assert counted == (pytest.approx(right / pairs) if pairs else None)
+
+
+def test_concordance_counts_every_row() -> None:
+    # Without censoring it is Somers' D of the days' order, on the scale of 0 to 1. The first quarter is foretold backwards.
+    from scipy.stats import somersd
+
+    rng = np.random.default_rng(8)
+    days = rng.integers(1, 60, 8000).astype(float)
+    expected = np.where(np.arange(8000) < 2000, -1, 1) * (days // 2) + rng.integers(0, 9, 8000)
+    theirs = (somersd(days, expected).statistic + 1) / 2
+    assert theirs > 0.55
+    assert concordance(days, np.ones(8000, bool), expected) == pytest.approx(theirs)
+    assert concordance(days[::-1], np.ones(8000, bool), expected[::-1]) == pytest.approx(theirs)
 
 
 def test_platt_scaling_undoes_a_bias() -> None:

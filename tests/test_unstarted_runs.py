@@ -1,14 +1,20 @@
 """Which runs that never began are asked for again, and when: told by a real run storage. The sensor is ticked in
 `test_external_jobs_sensor`, where jobs are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from dagster._core.events import DagsterEvent, DagsterEventType
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.runs import SqlRunStorage
 from queued_runs import asked_run, stored_run
+from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
 
 from optiflow_dagster.asked_runs import FOLLOWS_TAG
 from optiflow_dagster.unstarted_runs import (
@@ -22,6 +28,7 @@ from optiflow_dagster.unstarted_runs import (
 )
 from resources.catalog.records import JobRecord
 from resources.jobs.contract import JobKind, JobStatus
+from resources.revision import REVISION_TAG
 
 UPLOAD = dg.RunRequest(run_key="orders/a.csv@1", job_name="orders_training_job", tags={"dagster/partition": "a"})
 FOLLOW_UP = dg.RunRequest(
@@ -42,8 +49,8 @@ def fail(instance: dg.DagsterInstance, run_id: str, begun: bool = False) -> str:
     run = instance.get_run_by_id(run_id)
     assert run is not None
     if begun:
-        event = DagsterEvent(event_type_value=DagsterEventType.RUN_START.value, job_name=run.job_name)
-        instance.report_dagster_event(event, run_id)
+        start = DagsterEvent(event_type_value=DagsterEventType.RUN_START.value, job_name=run.job_name)
+        instance.report_dagster_event(start, run_id)
     instance.report_run_failed(run)
     return run_id
 
@@ -52,6 +59,20 @@ def again(instance: dg.DagsterInstance, first: str, number: int, request: dg.Run
     """The run that the sensor asks for instead."""
     tags = {**request.tags, AGAIN_TAG: first}
     return asked_run(instance, request._replace(run_key=f"{first}/{number}", tags=tags), "unstarted_runs_sensor")
+
+
+def store_copies(instance: dg.DagsterInstance, run_id: str, copies: int) -> None:
+    """More runs like this one, but for their ids and without tags, in one statement."""
+    storage = instance.run_storage
+    assert isinstance(storage, SqlRunStorage)
+    columns = "pipeline_name, status, create_timestamp, update_timestamp"
+    statement = f"""
+        WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :copies)
+        INSERT INTO runs (run_id, run_body, {columns})
+        SELECT run_id || '-' || n, replace(run_body, run_id, run_id || '-' || n), {columns}
+        FROM runs, numbers WHERE run_id = :run_id"""
+    with storage.connect() as connection:
+        connection.execute(sa.text(statement), {"copies": copies, "run_id": run_id})
 
 
 def found(instance: dg.DagsterInstance, *open_jobs: JobRecord, after: timedelta = timedelta()) -> list[UnstartedRun]:
@@ -123,7 +144,80 @@ def test_a_newer_run_of_the_same_work_takes_its_place(instance: dg.DagsterInstan
     assert len(found(instance)) == 1  # of one asset, and no whole part
     stored_run(instance, "orders_training_job", "b")
     assert len(found(instance)) == 1
-    newer = stored_run(instance, "orders_training_job", "a", status=dg.DagsterRunStatus.STARTED)
+    revised = {REVISION_TAG: "2"}  # the upload asset pins what it has found
+    newer = stored_run(instance, "orders_training_job", "a", revised, dg.DagsterRunStatus.SUCCESS)
     assert found(instance) == []
     instance.delete_run(newer)
     assert len(found(instance)) == 1
+
+
+@pytest.mark.parametrize(("revision", "takes_its_place"), [("1", True), ("2", False), (None, True)])
+def test_what_has_a_revision_is_done_by_a_newer_run_of_that_alone(
+    instance: dg.DagsterInstance, revision: str | None, takes_its_place: bool
+) -> None:
+    pinned = FOLLOW_UP._replace(tags={**FOLLOW_UP.tags, REVISION_TAG: "1"})
+    fail(instance, asked_run(instance, pinned, "external_jobs_sensor"))
+    tags = {} if revision is None else {REVISION_TAG: revision}
+    stored_run(instance, "orders_prediction_job", "a", tags, dg.DagsterRunStatus.SUCCESS)
+    assert (found(instance, ENDED) == []) is takes_its_place
+
+
+def test_thousands_of_runs_that_began_and_failed_hide_none_that_did_not(instance: dg.DagsterInstance) -> None:
+    unstarted = [fail(instance, asked_run(instance, UPLOAD, "uploads_sensor"))]
+    store_copies(instance, stored_run(instance, "orders_report_job", "b", status=dg.DagsterRunStatus.FAILURE), 1_001)
+    assert instance.get_runs_count(dg.RunsFilter(job_name="orders_report_job")) == 1_002
+    other = UPLOAD._replace(tags={"dagster/partition": "b"})
+    unstarted.append(fail(instance, asked_run(instance, other, "uploads_sensor")))
+    assert [one.first for one in found(instance)] == unstarted
+
+
+def test_runs_whose_files_were_cut_off_hide_no_run_that_never_began() -> None:
+    with dg.instance_for_test() as instance:
+        unstarted = [fail(instance, asked_run(instance, UPLOAD, "uploads_sensor"))]
+        other = UPLOAD._replace(tags={"dagster/partition": "b"})
+        unstarted.append(fail(instance, asked_run(instance, other, "uploads_sensor")))
+        storage = instance.event_log_storage
+        assert isinstance(storage, SqliteEventLogStorage)
+        path = Path(storage.path_for_shard(unstarted[0]))
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(DatabaseError):
+            instance.all_logs(unstarted[0])
+        assert [one.first for one in found(instance)] == unstarted
+
+
+def test_the_newer_runs_of_many_are_asked_for_at_once(instance: dg.DagsterInstance) -> None:
+    def fail_some(datasets: Iterable[str]) -> None:
+        for dataset in datasets:
+            fail(instance, asked_run(instance, UPLOAD._replace(tags={"dagster/partition": dataset}), "uploads_sensor"))
+
+    def questions() -> int:
+        """How many statements the storage is sent."""
+        asked: list[str] = []
+
+        def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            asked.append(statement)
+
+        event.listen(sa.Engine, "before_cursor_execute", note)
+        try:
+            found(instance)
+        finally:
+            event.remove(sa.Engine, "before_cursor_execute", note)
+        return len(asked)
+
+    fail_some("ab")
+    few = questions()
+    fail_some(f"dataset-{number}" for number in range(20))
+    assert questions() == few
+    stored_run(instance, "orders_training_job", "dataset-7")
+    assert sorted(str(one.run.tags["dagster/partition"]) for one in found(instance)) == sorted(
+        ["a", "b", *(f"dataset-{number}" for number in range(20) if number != 7)]
+    )
+
+
+def test_a_run_key_is_not_used_twice_when_earlier_tries_were_deleted(instance: dg.DagsterInstance) -> None:
+    first = fail(instance, asked_run(instance, UPLOAD, "uploads_sensor"))
+    tries = [fail(instance, again(instance, first, number)) for number in (1, 2)]
+    instance.delete_run(first)
+    instance.delete_run(tries[0])
+    (one,) = found(instance)
+    assert (one.first, one.tries) == (first, 3)

@@ -246,9 +246,10 @@ def test_what_the_queue_has_told_leaves_the_cursor_short(queue: Queue) -> None:
     for start in range(0, 60, 10):
         entries = [{"Id": str(n), "MessageBody": json.dumps(direct(events[start + n]))} for n in range(10)]
         queue.sqs.send_message_batch(QueueUrl=queue.url, Entries=entries)
-    queue.requests()
+    for _ in range(3):
+        queue.requests()
     memory = read_progress(recall(queue.storage, queue.cursor).text)
-    assert (len(memory.receipts), len(memory.known)) == (60, 60)
+    assert (len(memory.receipts), len(memory.known)) == (20, 60)
     assert len(str(queue.cursor)) < 500
 
 
@@ -260,14 +261,16 @@ def test_a_name_that_cannot_be_a_dataset_is_named_and_stops_no_other(queue: Queu
 
 
 def test_a_tick_takes_a_bounded_number_and_the_next_ones_the_rest(queue: Queue, aws: AwsDouble) -> None:
-    events = [queue.put("orders/a.csv", f"{n:02x}") for n in range(130)]
-    for start in range(0, 130, 10):
+    events = [queue.put(f"orders/f{n:02}.csv") for n in range(50)]
+    for start in range(0, 50, 10):
         entries = [{"Id": str(n), "MessageBody": json.dumps(direct(events[start + n]))} for n in range(10)]
         queue.sqs.send_message_batch(QueueUrl=queue.url, Entries=entries)
     aws.clear_requests()
-    assert len(queue.requests()) == 1
-    assert len(aws.requests("sqs:ReceiveMessage")) == 10
-    assert len(queue.requests()) == 1
+    asked = [queue.requests()]
+    assert len(aws.requests("sqs:ReceiveMessage")) == 2
+    asked += [queue.requests(), queue.requests()]
+    assert [len(requests) for requests in asked] == [20, 20, 10]
+    assert len({dataset for requests in asked for dataset, _ in requests}) == 50
     queue.said()
     assert queue.left() == 0
 

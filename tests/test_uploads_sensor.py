@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ from optiflow_dagster.jobs import pipeline_jobs
 from optiflow_dagster.sensors import uploads
 from optiflow_dagster.sensors.uploads import S3_OVERLAP
 from optiflow_dagster.sensors.uploads_decision import (
+    LOOKED_UP_AT_ONCE,
+    MOST_LOOKED_UP,
     MOST_REMEMBERED,
     Overlap,
     Position,
+    Upload,
     choose_uploads,
     mark,
     read_cursor,
@@ -162,6 +165,43 @@ def test_a_large_upload_that_took_hours_is_taken_among_thousands_of_newer_files(
         [*newer, large], first.position, now_ns=10**6 * second, settle_ns=0, limit=10, overlap=S3_OVERLAP
     )
     assert [u.file.name for u in second_tick.take] == ["large"]
+
+
+def test_files_that_make_no_run_take_no_place_from_new_ones_and_are_looked_up_only_if_there_are_too_many() -> None:
+    files = [landed(f"f{n}", n, size=n % 10) for n in range(1, 61)]  # every tenth is empty
+    asked: list[list[str]] = []
+
+    def have_runs(uploads: Sequence[Upload]) -> list[Upload]:
+        asked.append([upload.file.name for upload in uploads])
+        return [upload for upload in uploads if upload.file.changed_ns <= 45]
+
+    found = choose_uploads(files, Position(), now_ns=99, settle_ns=0, limit=9, have_runs=have_runs)
+    assert [u.file.name for u in found.take] == ["f46", "f47", "f48", "f49", "f51", "f52", "f53", "f54", "f55"]
+    assert (found.position.at_ns, found.more, len(asked)) == (55, 5, 1)
+    rest = choose_uploads(files, found.position, now_ns=99, settle_ns=0, limit=9, have_runs=have_runs)
+    assert ([u.file.name for u in rest.take], rest.more) == (["f56", "f57", "f58", "f59"], 0)
+    all_full = choose_uploads(files, Position(), now_ns=99, settle_ns=0, limit=0, have_runs=have_runs)
+    assert (all_full.take, all_full.position.at_ns, all_full.more) == ([], 45, 15)
+    assert len(choose_uploads(files, Position(), now_ns=99, settle_ns=0, limit=54, have_runs=have_runs).take) == 54
+    assert len(asked) == 2  # neither for what fits nor in the tick with four
+
+
+def test_thousands_of_files_that_have_their_runs_are_passed_in_parts_of_bounded_size() -> None:
+    many = 2 * MOST_LOOKED_UP + 1
+    files = [landed(f"f{n}", n) for n in range(1, many + 1)]
+    asked: list[int] = []
+
+    def have_runs(uploads: Sequence[Upload]) -> set[Upload]:
+        asked.append(len(uploads))
+        return set(uploads)
+
+    position, passed = Position(), []
+    for _ in range(3):
+        found = choose_uploads(files, position, now_ns=many, settle_ns=0, limit=0, have_runs=have_runs)
+        position, passed = found.position, [*passed, found.position.at_ns]
+        assert found.take == []
+    assert passed == [MOST_LOOKED_UP, 2 * MOST_LOOKED_UP, many]
+    assert (max(asked), sum(asked)) == (LOOKED_UP_AT_ONCE, many)
 
 
 def test_a_file_from_the_future_holds_back_nothing_that_is_older() -> None:
@@ -372,6 +412,34 @@ def test_a_garbled_cursor_doubles_no_run_key(tick: Ticks) -> None:
     tick()
     assert len(tick.run_keys) == 2
     assert len(set(tick.run_keys)) == 1
+
+
+AHEAD = write_cursor({"orders": Position(at_ns=2**62)})
+
+
+@pytest.mark.parametrize("cursor", ["garbage", AHEAD], ids=["lost", "of a clock that was ahead"])
+def test_what_has_just_landed_waits_for_no_file_that_has_its_run(tick: Ticks, cursor: str) -> None:
+    for number in range(60):
+        tick.put(f"f{number:02}.csv")
+    for _ in range(3):
+        for request in tick.requests():
+            asked_run(tick.instance, request, "uploads_sensor", status=dg.DagsterRunStatus.SUCCESS)
+    assert "No new file" in tick.skipped()
+    tick.put("new.csv")
+    tick.cursor = cursor
+    assert [request.partition_key for request in tick.requests()] == ["new"]
+    assert "No new file" in tick.skipped()
+
+
+def test_a_run_that_was_only_stored_is_asked_for_again_so_that_it_reaches_the_queue(tick: Ticks) -> None:
+    for number in range(30):
+        tick.put(f"f{number:02}.csv")
+    before = tick.requests()
+    for number, request in enumerate(before):
+        status = dg.DagsterRunStatus.SUCCESS if number else dg.DagsterRunStatus.NOT_STARTED
+        asked_run(tick.instance, request, "uploads_sensor", status=status)
+    tick.cursor = None
+    assert [request.partition_key for request in tick.requests()] == ["f00", *(f"f{n}" for n in range(20, 30))]
 
 
 def test_an_empty_file_waits_for_its_first_byte(tick: Ticks) -> None:

@@ -21,7 +21,8 @@ from benchmarks.accuracy.figure import Accuracy
 from benchmarks.verdicts.run import finished_run
 from optiflow.learners import turnover as learner
 from optiflow.learners.hyperparameters import parse_hyperparameters
-from optiflow.learners.turnover.measures import calibration_bins, chance_figures, concordance, day_errors
+from optiflow.learners.turnover.concordance import concordance
+from optiflow.learners.turnover.measures import calibration_bins, chance_figures, day_errors
 from optiflow.options import merge_options
 from optiflow.pipelines.turnover.pipeline import TURNOVER, with_chance
 from optiflow.pipelines.turnover.sample import turnover

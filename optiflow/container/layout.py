@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optiflow.disk import make_folder, replace_on_disk
 from optiflow.errors import UserError
 
 NOT_OURS = ("sagemaker_", "_tuning_objective_metric")
@@ -86,11 +87,14 @@ def _unquoted(text: str) -> str:
 
 @contextmanager
 def put_in_place(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary path beside `path` that takes its name when the block ends without an error; it is on the disk then.
+
+    The result that says the job has completed is, too, and would be believed after a power cut.
+    """
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         yield temporary
-        temporary.replace(path)
+        replace_on_disk(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from optiflow.errors import TransientError, UserError
 from optiflow_dagster.asked_runs import FOLLOWS_TAG, RUNS_A_QUERY, followed_up
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.sensors.external_jobs_decision import RunState, choose_follow_ups
+from resources.aws.client import hurried
 from resources.catalog import Catalog
 from resources.catalog.records import JobRecord
 from resources.failures import STARTED_BY_TAG
@@ -19,7 +20,7 @@ from resources.revision import REVISION_TAG
 INTERVAL_SECONDS = 4
 """Less than the five seconds of the daemon's look at all sensors, as in `sensors.uploads`."""
 ASK_SECONDS = 20.0
-"""No job is asked for later in a tick, of which Dagster ends one after 60 seconds."""
+"""No job is asked for, or stopped, later in a tick: Dagster would end it after a minute, and what it had learned were lost."""
 NEXT_PART = {
     JobKind.TRAINING: "prediction_job",
     JobKind.TRANSFORM: "report_job",
@@ -47,6 +48,12 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
         context: dg.SensorEvaluationContext, catalog: Catalog, jobs: dg.ResourceParam[Jobs]
     ) -> dg.SensorResult | dg.SkipReason:
         """Watches training and prediction jobs; a finished or failed one starts the next part of its chain."""
+        with hurried():
+            return _evaluate(context, catalog, jobs, end=time.monotonic() + ASK_SECONDS)
+
+    def _evaluate(
+        context: dg.SensorEvaluationContext, catalog: Catalog, jobs: Jobs, end: float
+    ) -> dg.SensorResult | dg.SkipReason:
         try:
             store = catalog.open()
             waiting = store.open_jobs()
@@ -54,8 +61,9 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
                 return dg.SkipReason("No job is running.")
             decision = choose_follow_ups(
                 waiting,
+                store.replaced_jobs(),
                 {state.name: state for state in jobs.list_active({j.kind for j in waiting}, {j.name for j in waiting})},
-                _describe_in_time(jobs),
+                _describe_in_time(jobs, end),
                 _run_states(context.instance, {job.run_id for job in waiting}).__getitem__,
                 store.failed_tries,
                 datetime.now(UTC),
@@ -69,7 +77,7 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
         notes = [f"Cannot ask for job {name}: {why}" for name, why in decision.unanswered.items()]
         for note in notes:
             context.log.warning(note)
-        notes += [note for job in decision.stop if (note := _stop(context, jobs, job))]
+        notes += [note for job in decision.stop if (note := _stop(context, jobs, job, end))]
         wanted = [*map(_follow_up, decision.follow_up), *map(_again, decision.again)]
         # A run key would throw the others away too, but each of them costs the daemon a query a tick.
         asked = followed_up(context.instance, [request.tags[FOLLOWS_TAG] for request in wanted])
@@ -80,9 +88,8 @@ def external_jobs_sensor(pipelines: Iterable[PipelineJobs]) -> dg.SensorDefiniti
     return external_jobs_sensor
 
 
-def _describe_in_time(jobs: Jobs) -> Callable[[JobRecord], JobState | None]:
+def _describe_in_time(jobs: Jobs, end: float) -> Callable[[JobRecord], JobState | None]:
     """Asks for one job after another; of a place that does not answer, no more once the tick's time is over."""
-    end = time.monotonic() + ASK_SECONDS
 
     def describe(job: JobRecord) -> JobState | None:
         if time.monotonic() >= end:
@@ -96,8 +103,10 @@ def _waits(asked: int) -> list[str]:
     return [f"{asked} ended job(s) have their run, which has not taken the result over yet."] if asked else []
 
 
-def _stop(context: dg.SensorEvaluationContext, jobs: Jobs, job: JobRecord) -> str:
+def _stop(context: dg.SensorEvaluationContext, jobs: Jobs, job: JobRecord, end: float) -> str:
     """Why the job could not be stopped; the next tick tries again, and the other jobs go on."""
+    if time.monotonic() >= end:
+        return f"Job {job.name} is stopped at the next tick: the others took too long."
     try:
         jobs.stop(job.name, job.kind)
     except (OSError, TransientError, UserError) as error:

@@ -1,7 +1,7 @@
 """What follows from the states of external jobs: the pure part of `external_jobs_sensor`."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -41,6 +41,7 @@ class Decision:
 
 def choose_follow_ups(
     open_jobs: Iterable[JobRecord],
+    replaced: Collection[str],
     active: Mapping[str, JobState],
     describe: Callable[[JobRecord], JobState | None],
     run_state: Callable[[str], RunState],
@@ -50,7 +51,8 @@ def choose_follow_ups(
     """Compare what the catalog still has open with what the place says is active.
 
     Args:
-        open_jobs: Jobs that were not followed up, the oldest first.
+        open_jobs: Jobs that were not followed up, in the order in which they are asked for.
+        replaced: Names of those that are not the newest job of their revision any more.
         active: Every job that is at work, from one listing a kind.
         describe: The state of a job that is missing there, or None if nobody knows it; called for those alone. What
             it raises is that job's own trouble.
@@ -62,11 +64,9 @@ def choose_follow_ups(
     run that crashed and will be tried again adopts the job. A job that a later one of the same revision has replaced
     is closed without a follow-up, and so is the job of a canceled run, once it has stopped.
     """
-    jobs = list(open_jobs)
-    newest = {(job.pipeline, job.dataset, job.revision, job.kind): job.name for job in jobs}
     decision = Decision()
     waiting = 0
-    for known in jobs:
+    for known in open_jobs:
         job, state, run = known, active.get(known.name), run_state(known.run_id)
         if state is None and not job.status.is_final:
             try:
@@ -89,7 +89,7 @@ def choose_follow_ups(
             waiting += 1
             if run == "canceled" and job.status is not JobStatus.STOPPING:
                 decision.stop.append(job)
-        elif run == "canceled" or newest[job.pipeline, job.dataset, job.revision, job.kind] != job.name:
+        elif run == "canceled" or job.name in replaced:
             decision.closed.append(job)
         elif not job.may_pass or (tried := _tries(job, tries)) >= _most(job):
             decision.follow_up.append(job)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from optiflow_dagster.run_files import DamagedRunFileError, reading_events_of
 from optiflow_dagster.sensors.run_failure_delivery import REAL, Message, sender
 from optiflow_dagster.sensors.run_failure_message import alert
 from optiflow_dagster.sensors.run_failure_outbox import Failure, Outbox, send_all
@@ -87,10 +88,16 @@ def _news(context: dg.SensorEvaluationContext, event: dg.EventLogRecord) -> Mess
     if run is None or _place(run) != _own_place(context):
         return None
     # A run that was declared dead and then fails by itself fails twice.
-    first = context.instance.get_records_for_run(event.run_id, of_type=FAILED, limit=1).records
-    if first and first[0].timestamp < event.timestamp:
-        return None
-    return _message(context.instance, event.run_id)
+    return None if _failed_before(context.instance, event) else _message(context.instance, event.run_id)
+
+
+def _failed_before(instance: dg.DagsterInstance, event: dg.EventLogRecord) -> bool:
+    try:
+        with reading_events_of(event.run_id):
+            first = instance.get_records_for_run(event.run_id, of_type=FAILED, limit=1).records
+    except DamagedRunFileError:
+        return False  # better told twice than not at all
+    return bool(first) and first[0].timestamp < event.timestamp
 
 
 def _message(instance: dg.DagsterInstance, run_id: str) -> Message | None:
@@ -99,7 +106,10 @@ def _message(instance: dg.DagsterInstance, run_id: str) -> Message | None:
 
 
 def _first_cause(instance: dg.DagsterInstance, run_id: str) -> str:
-    events = [record.event_log_entry.dagster_event for record in _failures_of(instance, run_id)]
+    try:
+        events = [record.event_log_entry.dagster_event for record in _failures_of(instance, run_id)]
+    except DamagedRunFileError as error:
+        return str(error)
     for event in filter(None, events):
         if not event.is_step_failure:
             continue
@@ -114,7 +124,8 @@ def _first_cause(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def _failures_of(instance: dg.DagsterInstance, run_id: str) -> list[dg.EventLogRecord]:
-    return list(instance.get_records_for_run(run_id, of_type={FAILED, dg.DagsterEventType.STEP_FAILURE}).records)
+    with reading_events_of(run_id):
+        return list(instance.get_records_for_run(run_id, of_type={FAILED, dg.DagsterEventType.STEP_FAILURE}).records)
 
 
 def _place(run: dg.DagsterRun) -> tuple[str | None, str | None]:

@@ -7,6 +7,8 @@ import json
 
 import dagster as dg
 
+from optiflow_dagster.asked_runs import PARTITION_TAG
+
 ELLIPSIS = "…"
 MAX_TEXT_BYTES = 16_000
 """Of `text` and of `cause`, as they stand in JSON: with both, a message stays below 40,000 bytes, which is what Slack
@@ -16,7 +18,7 @@ MAX_NAME_BYTES = 1_000
 
 def alert(run: dg.DagsterRun, cause: str) -> dict[str, str]:
     """The message: `text` is what chat tools show, the rest is for programs. What is too long is cut and ends in `…`."""
-    partition = run.tags.get("dagster/partition", "")
+    partition = run.tags.get(PARTITION_TAG, "")
     what = f"{run.job_name} of {partition}" if partition else run.job_name
     return {
         "text": cut(f"OptiFlow: {what} failed. {cause}", MAX_TEXT_BYTES),

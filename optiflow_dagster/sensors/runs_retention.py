@@ -41,6 +41,8 @@ class Round:
     deleted: int = 0
     kept: int = 0
     is_over: bool = False
+    damaged: tuple[str, ...] = ()
+    """Of runs that were kept because their events cannot be read: which, and why."""
 
 
 def runs_retention_sensor(keep_days: int) -> dg.SensorDefinition:
@@ -64,6 +66,9 @@ def runs_retention_sensor(keep_days: int) -> dg.SensorDefinition:
                 rests_until = (now + REST).timestamp() if part.is_over else 0.0
                 position = replace(position, after=part.last_kept, rests_until=rests_until)
                 said.append(f"Deleted {part.deleted} run(s) older than {keep_days} days, kept {part.kept}.")
+                for damaged in part.damaged:
+                    context.log.warning(damaged)
+                said += part.damaged[:10]
             if now.timestamp() >= position.files_at:
                 runs, size = remove_files_of_unknown_runs(context.instance, now.timestamp())
                 position = replace(position, files_at=now.timestamp() + QUIET_SECONDS)
@@ -102,7 +107,7 @@ def delete_old_runs(
         if time.monotonic() > ends_at:
             return part
         if needed.holds(run):
-            part = replace(part, last_kept=run.run_id, kept=part.kept + 1)
+            part = replace(part, last_kept=run.run_id, kept=part.kept + 1, damaged=tuple(needed.damaged))
         else:
             instance.delete_run(run.run_id)
             part = replace(part, deleted=part.deleted + 1)

@@ -24,12 +24,10 @@ from optiflow_dagster.sensors.upload_events_decision import (
     write_progress,
 )
 from optiflow_dagster.sensors.uploads_cursor import keep, recall
+from optiflow_dagster.sensors.uploads_decision import RUNS_AHEAD
 from resources.storage import S3Storage
 from resources.upload_events import UnreadableMessageError, UploadEvent, read_message
 from resources.upload_queue import Message, UploadQueue
-
-MESSAGES_A_TICK = 100
-"""Fewer if runs of uploads wait already, so that no more than these wait: the rest is safe in the queue of messages."""
 
 UNREADABLE = "lake/unreadable-messages"
 
@@ -42,7 +40,7 @@ def evaluate(
         memory = recall(storage, context.cursor)
         progress = read_progress(memory.text)
         queue.delete(progress.receipts)
-        messages = list(queue.receive(MESSAGES_A_TICK - count_queued_uploads(context.instance)))
+        messages = list(queue.receive(_limit(context.instance, pipelines)))
         place = {"bucket": storage.bucket, "prefix": storage.full_key("")}
         told, notes = _read(context, storage, messages)
         events = [event for found in told.values() for event in found]
@@ -73,6 +71,11 @@ def evaluate(
         cursor=cursor,
         skip_reason=None if requests else " ".join(notes[:10]) or "No new upload in the queue.",
     )
+
+
+def _limit(instance: dg.DagsterInstance, pipelines: Collection[str]) -> int:
+    """Of a tick's messages. Which pipeline one is for shows when it is read, so there is one end for all that waits."""
+    return min(RUNS_AHEAD, RUNS_AHEAD * len(pipelines) - count_queued_uploads(instance))
 
 
 def _read(

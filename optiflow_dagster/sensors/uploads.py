@@ -1,7 +1,7 @@
 """`uploads_sensor`: a file in a landing folder becomes a run of its pipeline's first part."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -9,14 +9,16 @@ import dagster as dg
 from optiflow.dataset_id import dataset_id
 from optiflow.errors import TransientError, UserError
 from optiflow.pipelines import PIPELINES
-from optiflow_dagster.asked_runs import count_queued_uploads
+from optiflow_dagster.asked_runs import count_queued_uploads, with_runs
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
 from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events import evaluate
 from optiflow_dagster.sensors.uploads_cursor import keep, recall
 from optiflow_dagster.sensors.uploads_decision import (
+    RUNS_AHEAD,
     Decision,
+    HaveRuns,
     Overlap,
     Position,
     Upload,
@@ -33,13 +35,6 @@ INTERVAL_SECONDS = 4
 """Dagster's daemon looks every five seconds: a sensor of five would find its time not quite over, and miss every other look."""
 PATIENCE_SECONDS = 20
 """A tick in which a listing was not answered lists no more after this: Dagster would end it after a minute."""
-
-RUNS_AHEAD = 20
-"""So many runs of a pipeline's uploads wait in the queue at most; what else has landed waits in its folder.
-
-To make a run takes Dagster's daemon a good part of a second on a laptop: two hundred at once would hold up the
-launching of runs and the watch on jobs for minutes, and with them the first report.
-"""
 
 HOUR_NS = 3600 * 10**9
 S3_OVERLAP = Overlap(whole_ns=HOUR_NS, in_parts_ns=7 * 24 * HOUR_NS)
@@ -98,6 +93,7 @@ def uploads_sensor(
                 limit=max(0, RUNS_AHEAD - count_queued_uploads(context.instance, job.training.name)),
                 overlap=S3_OVERLAP if isinstance(storage, S3Storage) else DISK_OVERLAP,
                 unreadable=[f"{landing_prefix(name)}/{table}" for table in landing.faults],
+                have_runs=_have_runs(context.instance, name),
             )
             faults += _clock_faults(landing.folder, decisions[name])
         for fault in faults:
@@ -107,6 +103,14 @@ def uploads_sensor(
         return _result(context, decisions, faults, cursor)
 
     return uploads_sensor
+
+
+def _have_runs(instance: dg.DagsterInstance, pipeline: str) -> HaveRuns:
+    def have_runs(uploads: Sequence[Upload]) -> Collection[Upload]:
+        keys = {upload.run_key(pipeline): upload for upload in uploads}
+        return {keys[key] for key in with_runs(instance, keys)}
+
+    return have_runs
 
 
 def _clock_faults(folder: str, decision: Decision) -> list[str]:

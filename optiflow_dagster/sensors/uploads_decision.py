@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,16 @@ from resources.landing import LandedFile
 from resources.storage import StoredObject
 
 CURSOR_VERSION = 2
+RUNS_AHEAD = 20
+"""So many runs of a pipeline's uploads wait in the queue at most; what else has landed waits in its folder.
+
+To make a run takes Dagster's daemon a good part of a second on a laptop: two hundred at once would hold up the
+launching of runs and the watch on jobs for minutes, and with them the first report.
+"""
+LOOKED_UP_AT_ONCE = 500
+MOST_LOOKED_UP = 5_000
+"""In one tick: that many runs are read within some seconds."""
+
 MOST_REMEMBERED = 5_000
 """So many files of each overlap are remembered one by one at most, to keep what is remembered small."""
 
@@ -102,6 +112,10 @@ class Decision:
     """The position that was given up because the clock says that it has not come yet."""
 
 
+HaveRuns = Callable[[Sequence[Upload]], Collection[Upload]]
+"""Which of these uploads Dagster has a run of."""
+
+
 def choose_uploads(
     files: Iterable[LandedFile],
     position: Position,
@@ -111,6 +125,7 @@ def choose_uploads(
     limit: int,
     overlap: Overlap = Overlap(),
     unreadable: Collection[str] = (),
+    have_runs: HaveRuns = lambda _: (),
 ) -> Decision:
     """Take the oldest new files, at most `limit`.
 
@@ -119,9 +134,11 @@ def choose_uploads(
         position: How far it was read before.
         now_ns: The time, in nanoseconds since 1970.
         settle_ns: How long a file must have been left alone.
-        limit: Files to take at most.
+        limit: Files to take at most, not counting those that make no run: empty ones, and those that have theirs.
         overlap: How far in the past of the position a file may still appear.
         unreadable: Keys of tables that are there and cannot be taken now.
+        have_runs: Asked only if there are more new files than may be taken: after the clock was ahead, or when the
+            marks are lost, thousands that have their runs would else hold up what has just landed.
 
     A file that changed less than `settle_ns` ago may still be growing and waits, as does everything after it, so that
     the position never passes a file that was not taken. An empty file is passed over: its first byte makes it new.
@@ -136,10 +153,11 @@ def choose_uploads(
         position = Position(options=position.options)
     new = sorted((f for f in listing if not position.has_read(f)), key=lambda f: (f.changed_ns, f.table.key))
     settled = [f for f in new if now_ns - f.changed_ns >= settle_ns]
-    passed = settled[:limit]
+    uploads = [Upload(f, position.removed_options(f)) for f in settled]
+    count, take = _up_to(limit, uploads, have_runs)
+    passed = settled[:count]
     left = {f.table.key for f in new} - {f.table.key for f in passed}
     options = _options(position, listing, left.union(unreadable))
-    take = [Upload(f, position.removed_options(f)) for f in passed if f.table.size > 0]
     if passed:
         position = _moved(position, listing, passed, overlap)
     return Decision(
@@ -149,6 +167,24 @@ def choose_uploads(
         more=len(settled) - len(passed),
         rewound_from_ns=rewound_from_ns,
     )
+
+
+def _up_to(limit: int, uploads: list[Upload], have_runs: HaveRuns) -> tuple[int, list[Upload]]:
+    """How many are passed, the oldest first, and those of them that are taken, at most `limit`."""
+    sized = [upload for upload in uploads if upload.file.table.size > 0]
+    if len(sized) <= limit:
+        return len(uploads), sized
+    take: list[Upload] = []
+    for start in range(0, min(len(uploads), MOST_LOOKED_UP), LOOKED_UP_AT_ONCE):
+        asked = uploads[start : start + LOOKED_UP_AT_ONCE]
+        done = have_runs(asked)
+        for number, upload in enumerate(asked, start):
+            if upload.file.table.size == 0 or upload in done:
+                continue
+            if len(take) == limit:
+                return number, take
+            take.append(upload)
+    return min(len(uploads), MOST_LOOKED_UP), take
 
 
 def _options(position: Position, listing: list[LandedFile], left: set[str]) -> dict[str, str]:

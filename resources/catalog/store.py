@@ -57,13 +57,16 @@ class CatalogStore:
         self._insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
 
     def put_dataset(self, record: DatasetRecord) -> None:
-        """Record that this revision exists and is the one in use now; one for a single run does not become the standing one."""
+        """Record that this revision exists and is the one in use now, and whether it stands.
+
+        One for a single run does not become the standing one, and one that stood before stands no longer: had its options
+        not been taken out of the dataset's options file, they would not be this run's alone.
+        """
         now = datetime.now(UTC)
         row = _row(record) | {"options": record.options.model_dump(mode="json"), "used_at": now}
         row["standing_at"] = now if row.pop("standing") else None
         # The options are those that the revision is named after; written again, they mend a row that was damaged.
-        update = ["file_name", "options", "used_at", *(["standing_at"] if record.standing else [])]
-        self._upsert(datasets, row, update)
+        self._upsert(datasets, row, update=["file_name", "options", "used_at", "standing_at"])
 
     def dataset(self, pipeline: str, dataset: str, revision: str | None = None) -> DatasetRecord | None:
         """One revision of a dataset; without `revision` the standing one: used last among those that are not for one run.
@@ -159,9 +162,20 @@ class CatalogStore:
         return [_job(row) for row in self._read(sa.select(jobs).order_by(jobs.c.created_at.desc()))]
 
     def open_jobs(self) -> list[JobRecord]:
-        """Jobs that still want something: not in a final state, or ended and not followed up."""
-        query = sa.select(jobs).where(jobs.c.followed_up_at.is_(None)).order_by(jobs.c.created_at)
+        """Jobs that still want something: not in a final state, or ended and not followed up.
+
+        In the order in which they were submitted or adopted last.
+        """
+        query = sa.select(jobs).where(jobs.c.followed_up_at.is_(None)).order_by(jobs.c.used_at)
         return [_job(row) for row in self._read(query)]
+
+    def replaced_jobs(self) -> set[str]:
+        """The open jobs that are not `current_job` of their revision any more, whether or not that one is still open."""
+        later = jobs.alias()
+        same = (later.c[name] == jobs.c[name] for name in ("pipeline", "dataset", "revision", "kind"))
+        is_replaced = sa.exists().where(*same, later.c.used_at > jobs.c.used_at)
+        found = self._read(sa.select(jobs.c.name).where(jobs.c.followed_up_at.is_(None), is_replaced))
+        return {row["name"] for row in found}
 
     def mark_followed_up(self, names: Iterable[str]) -> None:
         """Record that a run has taken the jobs' results over; a second time changes nothing."""

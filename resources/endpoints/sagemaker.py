@@ -144,7 +144,9 @@ class SageMakerEndpoints(SageMakerEndpointSettings):
         answer = ask("describe_endpoint", {"EndpointName": name}, what, is_unknown)
         if answer is None:
             return None
-        tagged = ask("list_tags", {"ResourceArn": answer["EndpointArn"]}, what, is_unknown) or {}
+        tagged = ask("list_tags", {"ResourceArn": answer["EndpointArn"]}, what, is_unknown)
+        if tagged is None:
+            return None  # deleted between the two requests
         tags = {tag["Key"]: tag["Value"] for tag in tagged.get("Tags", ())}
         if tags.get(requests.INSTALLATION_TAG) != requests.installation_of(self.storage.uri):
             raise UserError(

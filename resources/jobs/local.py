@@ -23,6 +23,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from optiflow.artifact import MODEL_ARCHIVE
 from optiflow.container.channels import PARQUET
 from optiflow.errors import JobFailedError, OptiflowError, TransientError, UserError
 from optiflow.learners import learner_named
@@ -144,7 +145,7 @@ class LocalJobs(dg.ConfigurableResource):
     def output(self, state: JobState) -> Iterator[Path]:
         """The completed job's `model.tar.gz`, or its folder of `.out` files; not to be written to."""
         folder = self._folder(state.name) / "output"
-        yield folder / "model.tar.gz" if state.kind is JobKind.TRAINING else folder
+        yield folder / MODEL_ARCHIVE if state.kind is JobKind.TRAINING else folder
 
     def log_tail(self, state: JobState, lines: int = 50) -> str:
         """The last lines of the job's log; empty when there is none."""

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from optiflow.artifact import MODEL_ARCHIVE
 from resources.jobs import local_platform as platform
 from resources.jobs.contract import DIGEST_LENGTH, JobKind, JobState, JobStatus
 from resources.jobs.local_files import DamagedFileError, Result, read_kind, read_result, read_time
@@ -137,7 +138,7 @@ def _state(folder: Path, kind: JobKind | None, result: Result) -> JobState:
 
 
 def _output(folder: Path, kind: JobKind) -> Path:
-    return folder / "output" / "model.tar.gz" if kind is JobKind.TRAINING else folder / "output"
+    return folder / "output" / MODEL_ARCHIVE if kind is JobKind.TRAINING else folder / "output"
 
 
 def _failed(folder: Path, kind: JobKind | None, damage: str) -> JobState:

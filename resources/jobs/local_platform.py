@@ -235,7 +235,7 @@ def _run(folder: Path, request: dict[str, Any], locks: tuple[int, ...]) -> dict[
         cwd=folder,
     )
     threading.Thread(target=_stop_on_request, args=(process, folder), daemon=True).start()
-    from optiflow.artifact import pack_model  # 20 ms, while the container program starts
+    from optiflow.artifact import MODEL_ARCHIVE, pack_model  # 20 ms, while the container program starts
 
     code = process.wait()
     if code != 0:
@@ -245,7 +245,7 @@ def _run(folder: Path, request: dict[str, Any], locks: tuple[int, ...]) -> dict[
     if not training:
         (ml / "output" / "data").rename(folder / "output")
         return {"status": "Completed"}
-    pack_model(ml / "model", folder / "output" / "model.tar.gz")
+    pack_model(ml / "model", folder / "output" / MODEL_ARCHIVE)
     metrics = json.loads((ml / "output" / "data" / "metrics.json").read_text())
     own = {name: metrics[name] for name in ("best_iteration", "rounds") if name in metrics}
     return {"status": "Completed", "metrics": {**metrics["metrics"], **own}}

@@ -39,17 +39,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import optiflow
+from optiflow.artifact import MODEL_ARCHIVE
 from resources.storage import LAKE, Storage
 
 ARCHIVE = "sourcedir.tar.gz"
-MODEL_ARCHIVE = "model.tar.gz"
 ENTRY_POINT = "optiflow_job.py"
 SERVING_ENTRY_POINT = "optiflow_serving.py"
 PROCESSING_FOLDER = "/opt/ml/processing"
 INPUTS = ("source", "model", "transform")
 """Names of a Processing job's inputs, each a folder below `input/`."""
 
-PACKED = ("__init__.py", "artifact.py", "errors.py", "container", "learners")
+PACKED = ("__init__.py", "artifact.py", "disk.py", "errors.py", "container", "learners")
 """Modules and packages of `optiflow` that run in the image."""
 
 DIGEST_LENGTH = 12

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlparse
 
 import polars as pl
 
+from optiflow.disk import make_folder, replace_on_disk
 from optiflow.errors import TransientError
 from optiflow.parquet import write_parquet
 from resources.storage.base import Storage, StoredObject, Unreadable, check_key
@@ -92,12 +93,9 @@ class FileStorage(Storage):
         target = self.path(key)
         temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
         try:
-            _make_folder(target.parent)
+            make_folder(target.parent)
             yield temporary
-            # The bytes before the name: after a power cut a renamed file whose bytes were never written is empty.
-            _to_disk(temporary)
-            temporary.replace(target)
-            _to_disk(target.parent)
+            replace_on_disk(temporary, target)
         except (OSError, pl.exceptions.ComputeError) as error:
             if _is_disk_full(error, temporary):
                 raise TransientError(
@@ -142,30 +140,6 @@ def _looked_at(entry: "os.DirEntry[str]") -> os.stat_result | Unreadable | None:
 def _object(key: str, stat: os.stat_result) -> StoredObject:
     etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
     return StoredObject(key, stat.st_size, stat.st_ctime_ns, etag)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it; each new one's name is on the disk before something is put into it."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for new in reversed(missing):
-        new.mkdir(exist_ok=True)
-        _to_disk(new.parent)
-    folder.mkdir(exist_ok=True)  # raises if it is something else
-
-
-def _to_disk(path: Path) -> None:
-    """Have the kernel write a file's bytes, or a folder's names, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such call for folders
-            raise
-    finally:
-        os.close(handle)
 
 
 def _is_disk_full(error: OSError | pl.exceptions.ComputeError, written: Path) -> bool:

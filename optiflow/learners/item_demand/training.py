@@ -4,7 +4,7 @@ What belongs here: who competes, on which days, and what is kept. What does not:
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,8 @@ def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Cal
     and was stopped early on days before it too. The window also calibrates the intervals.
 
     Returns:
-        `metrics` (the champion's, `validation:wape`, …), `candidates` (name, figures, whether it is the champion),
+        `metrics` (the champion's, `validation:wape`, …), `candidates` (name, figures, whether it is the champion or could
+        have been, a `rival`; the others are there to compare),
         `chosen`, `kinds` (kind, series, meaning), `counts`, `window` (first and last day), `features`, `notes`,
         `totals` (see `past_totals`).
 
@@ -88,7 +89,7 @@ def fit(table: "pa.Table", parameters: Mapping[str, Any], folder: Path, say: Cal
         _write_trees(final[0] if final else trees[0], trees[1], folder)
     (folder / MODEL_FILE).write_text(json.dumps(model, indent=1))
     totals = past_totals(grid, growth, horizon)
-    return {**_summary(grid, parameters, judged, champion, (origin, trees)), "totals": totals}
+    return {**_summary(grid, parameters, judged, (champion, rivals), (origin, trees)), "totals": totals}
 
 
 def give_up(rate: Array, kind: Array) -> Array:
@@ -123,10 +124,11 @@ def _summary(
     grid: Grid,
     parameters: Mapping[str, Any],
     judged: Mapping[str, Mapping[str, float]],
-    champion: str,
+    choice: tuple[str, Sequence[str]],
     training: "tuple[int, tuple[Booster, int] | None]",
 ) -> dict[str, Any]:
     origin, trees = training
+    champion, rivals = choice
     kind = kinds(grid, int(parameters["closed_after"]), int(parameters["min_history"]))
     number = np.bincount(kind, minlength=len(KINDS))
     first = np.datetime64(grid.first, "D")
@@ -144,7 +146,7 @@ def _summary(
     return {
         "metrics": {f"validation:{name}": value for name, value in judged[champion].items()},
         "candidates": [
-            {"name": name, **figures, "champion": name == champion}
+            {"name": name, **figures, "champion": name == champion, "rival": name in rivals}
             for name, figures in sorted(judged.items(), key=lambda entry: entry[1]["rmse"])
         ],
         "chosen": champion,

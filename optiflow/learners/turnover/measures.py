@@ -79,18 +79,3 @@ def calibration_bins(quick: "np.ndarray", chance: "np.ndarray", bins: int = 5) -
         for part in parts
         if len(part)
     ]
-
-
-def concordance(days: "np.ndarray", sold: "np.ndarray", expected: "np.ndarray", most: int = 2000) -> float | None:
-    """Harrell's C: of the pairs whose order is known, the share that `expected` puts in the right order; ties count half.
-
-    Unlike errors on sold items it uses the censored ones too. None without such a pair; the first `most` rows count.
-    """
-    import numpy as np
-
-    days, sold, expected = days[:most], sold[:most], expected[:most]
-    known = sold[:, None] & (days[:, None] < days[None, :])
-    if not known.any():
-        return None
-    gap = np.sign(expected[None, :] - expected[:, None])
-    return float(((gap[known] + 1) / 2).mean())

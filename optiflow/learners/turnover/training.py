@@ -16,12 +16,12 @@ from optiflow.learners.turnover import boosting
 from optiflow.learners.turnover.boosting import Rows
 from optiflow.learners.turnover.calibration import Spread, fit_spread
 from optiflow.learners.turnover.chance import Chance, fit_chance
+from optiflow.learners.turnover.concordance import concordance
 from optiflow.learners.turnover.features import Encoder
 from optiflow.learners.turnover.labels import Labels
 from optiflow.learners.turnover.measures import (
     calibration_bins,
     chance_figures,
-    concordance,
     day_errors,
 )
 from optiflow.learners.turnover.model import Model, save

@@ -22,16 +22,29 @@ def candidates_table(summary: Mapping[str, Any]) -> ReportTable:
             entry["rmse"],
             as_percent(entry["total"]),
             as_percent(entry["wape"]),
-            "champion" if entry["champion"] else "",
+            "champion" if entry["champion"] else ("rival" if entry.get("rival") else ""),
         )
         for entry in summary.get("candidates", ())
     )
     text = (
         f"Each forecast the days from {first} to {last} from the days before. RMSE is the root of the mean squared error, in "
-        "units, which decides; Total is how far all of it together was off; WAPE is all misses as a share of all sales, least "
-        "for a forecast of 0 where much sells rarely. The champion made the forecast; the hold-out days took no part in the choice."
+        f"units; Total is how far all of it together was off; WAPE is all misses as a share of all sales, least for a forecast "
+        f"of 0 where much sells rarely. {_who_competed(summary)} The hold-out days took no part in the choice."
     )
     return ReportTable("Candidates", text, ("Method", "RMSE", "Total", "WAPE", ""), rows)
+
+
+def _who_competed(summary: Mapping[str, Any]) -> str:
+    rivals = [entry["name"] for entry in summary.get("candidates", ()) if entry.get("rival")]
+    if not rivals:
+        return "The champion made the forecast."
+    if len(rivals) == 1:
+        return f"The champion made the forecast: {rivals[0]} had no rival, the other rows are there to compare."
+    names = " and ".join(rivals)
+    return (
+        f"The champion made the forecast: it had the lower RMSE of the two rivals, {names}. The other rows are there to "
+        "compare, and a lower RMSE there does not count."
+    )
 
 
 def accuracy_table(held: pl.DataFrame, key: str, what: str) -> ReportTable:
@@ -59,18 +72,24 @@ def accuracy_table(held: pl.DataFrame, key: str, what: str) -> ReportTable:
     return ReportTable(f"Accuracy per {what.lower()}", text, header, with_shares(rows.head(SHOWN_ROWS), 2))
 
 
-def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str, days: int) -> ReportTable:
+def movers_table(
+    sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str, days: int, unknown: str = ""
+) -> ReportTable:
     """What will sell most in the next `days` days, beside the days before and the same days a year ago.
 
+    A year ago is left empty if the history begins within those days, since a sum of some of them is no comparison.
+
     Args:
-        sold: All history: `key`, `date` (Date), `sales`.
+        sold: All history: `key`, `date` (Date), `sales`; each day of a series that sells has a row, else its sum is not to
+            be compared with the forecast's (`optiflow.pipelines.forecasting.unknown`).
         forecast: `key`, `date`, `predicted`.
         key: The column to group by.
         what: What it is, in words, for the title.
         days: Length of the periods compared.
+        unknown: What counts for days that are not known, in words.
     """
-    _, last = first_and_last(sold["date"])
-    period = timedelta(days=days)
+    first, last = first_and_last(sold["date"])
+    period, year_ago = timedelta(days=days), last - timedelta(364)
 
     def total(rows: pl.DataFrame, after: Any, value: str, name: str) -> pl.DataFrame:
         span = rows.filter((pl.col("date") > after) & (pl.col("date") <= after + period))
@@ -78,12 +97,14 @@ def movers_table(sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str
 
     made = total(forecast, last, "predicted", "coming")
     made = made.join(total(sold, last - period, "sales", "before"), on=key, how="left")
-    made = made.join(total(sold, last - timedelta(364), "sales", "year_ago"), on=key, how="left")
+    whole = sold if first <= year_ago + timedelta(1) else sold.clear()
+    made = made.join(total(whole, year_ago, "sales", "year_ago"), on=key, how="left")
     change = pl.when(pl.col("before") > 0).then(pl.col("coming") / pl.col("before") - 1)
     made = made.with_columns(change=change).sort(pl.col("coming"), key, descending=[True, False])
     units = ("coming", "before", "year_ago")
     rows = made.with_columns(pl.col(units).round(0).cast(pl.Int64)).select(key, *units, "change")
     text = f"Units in the next {days} days, all stores together, beside the {days} days before and the same days a year ago."
+    text = f"{text} {unknown}" if unknown else text
     header = (what, "Forecast", f"Last {days} days", "A year ago", "Change")
     return ReportTable(f"Next {days} days: what will sell most", text, header, with_shares(rows.head(SHOWN_ROWS), 1))
 

@@ -15,12 +15,15 @@ COVERAGE = 0.8
 FEWEST = 4
 """The largest of four errors is the first that a fifth exceeds once in five times: with less there is no 80 % band."""
 
-PEAK, AROUND, YEAR = 0.15, 13, timedelta(weeks=52)
-"""A total is a peak (or a trough) if it, or that of 52 weeks before, differs by over 15 % from the median of the 13 weeks
-around it, on the same weekday."""
+PEAK, NOISE, AROUND, YEAR = 0.15, 3.0, 13, timedelta(weeks=52)
+"""A total stands out if it differs from the median of the 13 weeks around it, on the same weekday, by over 15 % and by over
+three standard deviations, as chance alone makes one in 400 differ. At Christmas 15 % is enough: that it is one is no chance."""
+
+MAD = 1.4826
+"""The standard deviation of normal values over the median of their distances from the median."""
 
 CHRISTMAS = ((12, 19), (12, 31))
-"""Days that are peaks until a year of history shows whether they are."""
+"""Days that are expected to be peaks until a year of history shows whether they are."""
 
 
 def past_totals(told: Sequence[Mapping[str, Any]], held: pl.DataFrame, origin: date, period: int) -> pl.DataFrame:
@@ -61,7 +64,12 @@ def forecast_totals(forecast: pl.DataFrame, sold: pl.DataFrame, past: pl.DataFra
     totals were off at past origins: a quantile of their relative errors, about as many periods ahead, brought to the
     same distance by the power of it that errors grow with. Windows from origin to period that overlap share their
     shocks, so only `tried` of them, which do not, count for the quantile's correction for few errors, (tried + 1) /
-    tried. A peak has the band of the peaks that were tried, where that is wider. With under four of either there is none.
+    tried.
+
+    A peak is a period that was expected to be one: the total of 52 weeks before stood out, or the forecast does. Which past
+    errors the band of usual periods is learned from goes by that alone: to leave out those whose own total stood out, which
+    nobody knew, would leave out the largest errors. A peak has the band of the peaks that were tried, expected or not,
+    where that is wider. With under four of either there is none.
 
     Source: Lee, Barber and Willett, "Distribution-free inference with hierarchical data" (2023), on a quantile of errors
     that come in groups.
@@ -74,30 +82,37 @@ def forecast_totals(forecast: pl.DataFrame, sold: pl.DataFrame, past: pl.DataFra
 
     Returns:
         `date`, `predicted`, `low`, `high` (null where no band can be had), `tried` (Int64: past windows as long as this
-        one, or peaks, that did not overlap), `peak` (Boolean); in order of time.
+        one, or peaks, that did not overlap), `peak` (Boolean), `lacks` (String: too few `windows` of that length, `usual`
+        periods about as far ahead, or `peaks`, to learn a band from; null where there is one); in order of time.
     """
     totals = forecast.group_by("date").agg(pl.col("predicted").sum()).sort("date")
     known = sold.group_by("date").agg(total=pl.col("sales").sum())
-    peaks = _peaks(pl.concat([known, totals.select("date", total="predicted")]), period)
-    usual = past.filter(~pl.col("date").is_in(peaks)).rows(named=True)
-    unusual = past.filter(pl.col("date").is_in(peaks)).rows(named=True)
+    expected, seen = _peaks(known, totals.select("date", total="predicted"), period)
+    usual = past.filter(~pl.col("date").is_in(expected)).rows(named=True)
+    unusual = past.filter(pl.col("date").is_in(expected | seen)).rows(named=True)
     last, power = sold["date"].max(), _power(past)
     assert isinstance(last, date)
-    half_of_peaks, peaks_tried = None, len({row["date"] for row in unusual})
-    if peaks_tried >= FEWEST:
-        half_of_peaks = _quantile([abs(row["off"]) for row in unusual], peaks_tried)
+    peaks_tried = len({row["date"] for row in unusual})
+    half_of_peaks = _quantile([abs(row["off"]) for row in unusual], peaks_tried) if peaks_tried else 0.0
     rows = []
     for day, predicted in totals.rows():
         step = -(-(day - last).days // period)
-        tried = separate_windows([row["origin"] for row in past.filter(step=step).rows(named=True)], step * period)
-        half = _half_width(usual, step, power, tried)
-        if day in peaks:
-            tried = min(tried, peaks_tried)
-            half = None if half is None or half_of_peaks is None else max(half, half_of_peaks)
+        near = [row for row in usual if step <= 2 * row["step"] <= 4 * step]
+        windows, quiet = (
+            separate_windows([row["origin"] for row in some], step * period)
+            for some in (past.filter(step=step).rows(named=True), near)
+        )
+        # The first reason that holds is the one to tell.
+        counts = {"windows": windows, "usual": quiet, **({"peaks": peaks_tried} if day in expected else {})}
+        lacks, tried = next((name for name in counts if counts[name] < FEWEST), None), min(counts.values())
+        half = None if lacks else _half_width(near, step, power, min(windows, quiet))
+        if half is not None and day in expected:
+            half = max(half, half_of_peaks)
         low, high = (None, None) if half is None else (max(predicted * (1 - half), 0.0), predicted * (1 + half))
-        rows.append((day, predicted, low, high, tried, day in peaks))
+        rows.append((day, predicted, low, high, tried, day in expected, lacks))
     floats = dict.fromkeys(("predicted", "low", "high"), pl.Float64)
-    return pl.DataFrame(rows, {"date": pl.Date, **floats, "tried": pl.Int64, "peak": pl.Boolean}, orient="row")
+    schema = {"date": pl.Date, **floats, "tried": pl.Int64, "peak": pl.Boolean, "lacks": pl.String}
+    return pl.DataFrame(rows, schema, orient="row")
 
 
 def separate_windows(origins: Sequence[date], days: int) -> int:
@@ -112,7 +127,6 @@ def separate_windows(origins: Sequence[date], days: int) -> int:
 def in_words(totals: pl.DataFrame, past: pl.DataFrame, period: str) -> str:
     """What the bands stand on, and for which periods there is none; `period` is `week` or `day`."""
     banded = totals.drop_nulls("low")
-    without = totals.filter(pl.col("low").is_null())
     parts = []
     if banded.height:
         fewest, most = banded["tried"].min(), banded["tried"].max()
@@ -122,22 +136,28 @@ def in_words(totals: pl.DataFrame, past: pl.DataFrame, period: str) -> str:
             f"{past['origin'].n_unique()} past origins from {past['origin'].min()} on. Of their windows, which overlap, as many "
             f"as tell of chance by themselves: {counted}."
         )
-    far, high = without.filter(~pl.col("peak")), without.filter("peak")
-    if far.height:
-        days = f"{far['date'].min()}" if far.height == 1 else f"{far.height} {period}s from {far['date'].min()} on"
-        parts.append(
-            f"No range for {days}: the history has under {FEWEST} separate windows of that length to learn it from."
-        )
-    if high.height:
-        days = ", ".join(map(str, high["date"].head(6).to_list())) + (" …" if high.height > 6 else "")
-        parts.append(f"No range for {days}: peaks, and too few like them were ever tried.")
+    reasons = {
+        "windows": f"the history has under {FEWEST} separate windows of that length to learn it from",
+        "peaks": "peaks, and too few were ever tried",
+        "usual": f"too few {period}s about as far ahead were ever tried that were not peaks",
+    }
+    for lacks, reason in reasons.items():
+        days = totals.filter(lacks=lacks)["date"]
+        if len(days):
+            parts.append(f"No range for {_days_in_words(days, period)}: {reason}.")
     return " ".join(parts)
 
 
-def _half_width(usual: Sequence[Mapping[str, Any]], step: int, power: float, tried: int) -> float | None:
-    """Half the band as a share of the total; from errors at half to twice the distance."""
-    near = [abs(row["off"]) * (step / row["step"]) ** power for row in usual if step <= 2 * row["step"] <= 4 * step]
-    return _quantile(near, tried) if tried >= FEWEST and near else None
+def _days_in_words(days: pl.Series, period: str) -> str:
+    """Up to six dates by themselves; of more their number, and where they lie."""
+    if len(days) <= 6:
+        return ", ".join(map(str, days))
+    return f"{len(days)} {period}s from {days.min()} to {days.max()}"
+
+
+def _half_width(near: Sequence[Mapping[str, Any]], step: int, power: float, tried: int) -> float:
+    """Half the band as a share of the total; from errors at other distances."""
+    return _quantile([abs(row["off"]) * (step / row["step"]) ** power for row in near], tried)
 
 
 def _quantile(sizes: Sequence[float], independent: int) -> float:
@@ -159,20 +179,32 @@ def _power(past: pl.DataFrame) -> float:
     return min(max(slope, 0.0), 1.0)
 
 
-def _peaks(totals: pl.DataFrame, period: int) -> set[date]:
-    """The dates that are peaks or troughs, or were 52 weeks before; `totals` has `date` and `total`."""
+def _peaks(known: pl.DataFrame, ahead: pl.DataFrame, period: int) -> tuple[set[date], set[date]]:
+    """The dates that were expected to be peaks or troughs, past ones like coming ones; and the past ones that were some.
+
+    Args:
+        known: `date` and `total`, of the past.
+        ahead: `date` and `total`, as forecast.
+        period: Days in a period.
+    """
     # Near either end the weeks around lie on one side only, where a rising season alone would look like a peak.
-    around = pl.col("total").rolling_median(AROUND, center=True).over(pl.col("date").dt.weekday())
-    # A weekday on which the shops are closed differs from nothing.
-    out = totals.sort("date").select("date", far=(pl.col("total") - around).abs() > PEAK * around)
-    found, judged = set(out.filter("far")["date"]), set(out.drop_nulls("far")["date"])
-    return {
-        day
-        for day in out["date"]
-        if day in found
-        or day - YEAR in found
-        or (day not in judged and day - YEAR not in judged and _near_christmas(day, period))
-    }
+    around = pl.col("total").rolling_median(AROUND, center=True).over("weekday")
+    out = pl.concat([known, ahead]).sort("date").with_columns(weekday=pl.col("date").dt.weekday())
+    out = out.with_columns(around=around).drop_nulls("around")
+    off = (pl.col("total") - pl.col("around")).abs()
+    past, coming = set(known["date"]), set(ahead["date"])
+    # A weekday on which the shops are closed tells nothing of chance; a sale on it differs from nothing.
+    usual = out.filter(pl.col("date").is_in(past), pl.col("around") > 0)
+    noise = usual.group_by("weekday").agg(noise=MAD * (off / pl.col("around")).median())
+    christmas = {day for day in past | coming if _near_christmas(day, period)}
+    least = (
+        pl.when(pl.col("date").is_in(christmas)).then(PEAK).otherwise(pl.max_horizontal(PEAK, NOISE * pl.col("noise")))
+    )
+    found = set(out.join(noise, on="weekday", how="left").filter(off > least * pl.col("around"))["date"])
+    # That a forecast is as high as around it does not show that a first Christmas will be.
+    first = {day for day in christmas if day - YEAR not in set(out["date"])}
+    expected = {day for day in past | coming if day - YEAR in found} | (found & coming) | first
+    return expected, found & past
 
 
 def _near_christmas(day: date, period: int) -> bool:

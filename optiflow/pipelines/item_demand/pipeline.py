@@ -19,6 +19,8 @@ from optiflow.pipelines.forecasting.tables import accuracy_table, candidates_tab
 from optiflow.pipelines.forecasting.totals import forecast_totals, past_totals
 from optiflow.pipelines.forecasting.totals import in_words as range_in_words
 from optiflow.pipelines.forecasting.totals_figure import draw_totals
+from optiflow.pipelines.forecasting.unknown import in_words as unknown_in_words
+from optiflow.pipelines.forecasting.unknown import on_rows_of, with_means
 from optiflow.pipelines.spec import TrainingInputs
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.report.wording import percent
@@ -132,9 +134,12 @@ class ItemDemand(Forecasting):
         sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:3], sales="actual")])
         _, last = first_and_last(run.train["date"])
         past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
-        totals = forecast_totals(forecast, sold, past, self.period_days)
-        shown = held.group_by("date").agg(pl.col("predicted").sum()).sort("date")
-        history = sold.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + DAYS_DRAWN)
+        whole = with_means(sold, SERIES, "date", "sales")
+        unknown = unknown_in_words(whole, sold, self.unit)
+        totals = forecast_totals(forecast, whole, past, self.period_days)
+        judged = on_rows_of(whole.filter(pl.col("date") > last), held, SERIES, "date", "predicted")
+        shown = judged.group_by("date").agg(pl.col("predicted").sum()).sort("date")
+        history = whole.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + DAYS_DRAWN)
         days = forecast["date"].n_unique()
         within = {
             level: held.select(pl.col("actual").is_between(f"lo_{level}", f"hi_{level}").mean()).item()
@@ -149,7 +154,7 @@ class ItemDemand(Forecasting):
                 Headline("Champion", str(run.summary.get("chosen", "-"))),
             ),
             tables=(
-                movers_table(sold, forecast, "item", "Item", min(days, DAYS_COMPARED)),
+                movers_table(whole, forecast, "item", "Item", min(days, DAYS_COMPARED), unknown),
                 accuracy_table(held, "store", "Store"),
                 candidates_table(run.summary),
                 kinds_table(run.summary.get("kinds", ())),
@@ -159,7 +164,7 @@ class ItemDemand(Forecasting):
                     "forecast",
                     "Units sold and forecast, all stores and items",
                     "Black is what was sold, amber what the hold-out days were forecast to sell, blue what is to come. "
-                    + range_in_words(totals, past, "day"),
+                    + " ".join(filter(None, (unknown, range_in_words(totals, past, "day")))),
                     partial(draw_totals, history, shown, totals, "date"),
                 ),
             ),

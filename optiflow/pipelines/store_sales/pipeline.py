@@ -17,6 +17,8 @@ from optiflow.pipelines.forecasting.pipeline import Forecasting, forecast_result
 from optiflow.pipelines.forecasting.totals import forecast_totals, past_totals
 from optiflow.pipelines.forecasting.totals import in_words as range_in_words
 from optiflow.pipelines.forecasting.totals_figure import draw_totals
+from optiflow.pipelines.forecasting.unknown import in_words as unknown_in_words
+from optiflow.pipelines.forecasting.unknown import on_rows_of, with_means
 from optiflow.pipelines.spec import TrainingInputs
 from optiflow.pipelines.store_sales.one_series import draw_series
 from optiflow.pipelines.store_sales.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
@@ -97,10 +99,13 @@ class StoreSales(Forecasting):
         sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:2], sales="actual")])
         _, last = first_and_last(run.train["date"])
         past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
-        totals = forecast_totals(forecast, sold, past, self.period_days)
+        whole = with_means(sold, self.keys, "date", "sales", self.period_days)
+        totals = forecast_totals(forecast, whole, past, self.period_days)
         range_from = range_in_words(totals, past, "week")
-        shown = held.group_by("date").agg(pl.col("predicted").sum()).sort("date")
-        history = sold.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + WEEKS_DRAWN)
+        after = whole.filter(pl.col("date") > last)
+        judged = on_rows_of(after, held, self.keys, "date", "predicted", self.period_days)
+        shown = judged.group_by("date").agg(pl.col("predicted").sum()).sort("date")
+        history = whole.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + WEEKS_DRAWN)
         weeks = forecast["date"].n_unique()
         by_store = stores_table(held)
         best, worst = by_store.rows[0][0], by_store.rows[-1][0]
@@ -122,7 +127,7 @@ class StoreSales(Forecasting):
                     "forecast",
                     "Sales and forecast, all stores together",
                     "Black is what was sold, amber what the hold-out weeks were forecast to sell, blue what is to come. "
-                    "The band is the range of the first table.",
+                    f"The band is the range of the first table. {unknown_in_words(whole, sold, self.unit)}".strip(),
                     partial(draw_totals, history, shown, totals, "date"),
                 ),
                 *_store_figures({best: "best", worst: "worst"}, sold, held, forecast),

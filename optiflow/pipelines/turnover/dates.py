@@ -16,7 +16,7 @@ from optiflow.split import ROW, split_rows
 from optiflow.upload.faults import cell_faults, no_faults
 
 FEWEST_JUDGED = 40
-"""Items watched for 30 days that a split needs."""
+"""Items watched for 30 days that a file needs."""
 
 SHORTER = (21, 14, 7)
 """Days within which items are judged where too few were watched for 30."""
@@ -91,22 +91,15 @@ def hold_out_newest(rows: pl.DataFrame, fraction: float) -> tuple[pl.DataFrame, 
     They are `fraction` of all items (in a young file a tenth at least), as long as that leaves half of the watched ones to
     learn from. Younger items cannot be judged yet. They are learned from, as what they are: not sold so far, or sold after so many
     days. That they are newer than the held-out items tells nothing of these, since no feature counts the days on.
-
-    Raises:
-        UserError: fewer than 40 items were watched for 30 days.
     """
-    judged = _judged(rows).sort("created", ROW)
+    judged = rows.filter(watched_for(pl.col("horizon"))).sort("created", ROW)
     held = judged.tail(_held_out(rows, judged, fraction))
     return rows.join(held.select(ROW), on=ROW, how="anti").sort("created", ROW), held
 
 
 def hold_out_drawn(rows: pl.DataFrame, split: SplitOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split so that as many items as in `hold_out_newest` are held out, drawn at random with the seed of the options.
-
-    Raises:
-        UserError: fewer than 40 items were watched for 30 days.
-    """
-    judged = _judged(rows)
+    """Split so that as many items as in `hold_out_newest` are held out, drawn at random with the seed of the options."""
+    judged = rows.filter(watched_for(pl.col("horizon")))
     share = _held_out(rows, judged, split.test_fraction) / judged.height
     held = split_rows(judged, "created", split.model_copy(update={"test_fraction": share}))[1]
     return rows.join(held.select(ROW), on=ROW, how="anti").sort(ROW), held
@@ -115,17 +108,23 @@ def hold_out_drawn(rows: pl.DataFrame, split: SplitOptions) -> tuple[pl.DataFram
 def _held_out(rows: pl.DataFrame, judged: pl.DataFrame, fraction: float) -> int:
     # The items of a young file were put on sale on few days and hardly differ yet: it takes more of them to see a gain.
     least = HELD_OUT_IF_YOUNG if rows["horizon"][0] < HORIZON else 0.0
-    return math.ceil(min(rows.height * max(fraction, least), judged.height * max(fraction, 0.5)))
+    wanted = math.ceil(min(rows.height * max(fraction, least), judged.height * max(fraction, 0.5)))
+    # Two are left even of a fraction of 0.99: one to watch the training, one to learn from.
+    return max(min(wanted, judged.height - 2), 1)
 
 
-def _judged(rows: pl.DataFrame) -> pl.DataFrame:
+def require_watched(rows: pl.DataFrame) -> None:
+    """Refuse a file with too few old items. Of the whole file only: part of it is held out before the training splits again.
+
+    Raises:
+        UserError: fewer than 40 items were watched for 30 days.
+    """
     old = rows.filter(WATCHED >= HORIZON).height
     if old < FEWEST_JUDGED:
         raise UserError(
             f"{old} of {rows.height} items {'was' if old == 1 else 'were'} put on sale {HORIZON} days or more before the export, at least "
             f"{FEWEST_JUDGED} are needed: upload older items too."
         )
-    return rows.filter(watched_for(pl.col("horizon")))
 
 
 def unsold(rows: pl.DataFrame) -> pl.DataFrame:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from optiflow.learners.turnover.measures import brier, calibration_bins, chance_figures, concordance, log_loss
+from optiflow.learners.turnover.concordance import concordance
+from optiflow.learners.turnover.measures import brier, calibration_bins, chance_figures, log_loss
 from optiflow.learners.turnover.model import STOCK_HORIZONS
 from optiflow.learners.turnover.parameters import HORIZON
 from optiflow.pipelines.turnover.dates import watched_for
-from optiflow.pipelines.turnover.judging import FEWEST_DAYS, Gain
+from optiflow.pipelines.turnover.judging import Gain
 from optiflow.pipelines.turnover.pricing import best_prices
 from optiflow.report.extras import Cell, Figure, Headline, ReportTable
 from optiflow.report.wording import count, number, percent
@@ -141,10 +142,10 @@ def horizon_warnings(train: pl.DataFrame, told: Told) -> tuple[str, ...]:
             f"Too few items were watched for {HORIZON} days: the model is judged by its chances of a sale within "
             f"{told.horizon} days. Those of {HORIZON} days and more lie beyond what could be checked."
         )
-    if told.gain.days < FEWEST_DAYS <= told.gain.items:
+    if told.gain.days == 1 < told.gain.items:
         said.append(
-            f"The held-out items were put on sale on {count(told.gain.days, 'day')}: what is special about so few days is not "
-            "in the limits of the verdict."
+            "All held-out items were put on sale on one day: what is special about that day cannot be told from what the "
+            "model is worth, and is not in the limits of the verdict."
         )
     if young:
         said.append(
@@ -183,32 +184,38 @@ def price_table(curves: pl.DataFrame) -> ReportTable:
 
     def cells(row: dict[str, Any]) -> tuple[Cell, ...]:
         named = (row["group"], row["usual_price"])
-        if not row["at_edge"]:
-            return (*named, row["price"], percent(row["chance"]), row["takings"], row["usual_takings"])
-        end = "highest" if row["price"] > row["usual_price"] else "lowest"
-        return (*named, f"at or beyond the {end} tried, {number(row['price'])}", None, None, row["usual_takings"])
+        if row["tried"] == 1:
+            return (*named, f"no price tried but {number(row['price'])}", None, None, row["usual_takings"])
+        if row["edge"]:
+            best = f"at or beyond the {row['edge']} tried, {number(row['price'])}"
+            return (*named, best, None, None, row["usual_takings"])
+        return (*named, row["price"], percent(row["chance"]), row["takings"], row["usual_takings"])
 
     rows = tuple(cells(row) for row in best_prices(curves).iter_rows(named=True))
     return ReportTable(
         "Best price by category",
         "The price at which price times chance of a sale within 30 days is highest, for the newest items of a category. "
         "Where takings still rise at the lowest or highest price tried, that price is not the best one: few items had one "
-        "beyond it. The model has only seen which prices items had, not what a change of price does: try one out before you "
-        "change all.",
+        "beyond it. Where all but a few items have one price, there is no other to try. The model has only seen which "
+        "prices items had, not what a change of price does: try one out before you change all.",
         ("category", "usual price", "best price", "chance at it", "takings per item", "at the usual price"),
         rows,
     )
 
 
-def price_figure(curves: pl.DataFrame) -> Figure:
-    """Takings over price, one line per category."""
-    return Figure(
+def price_figures(curves: pl.DataFrame) -> tuple[Figure, ...]:
+    """Takings over price, one line per category with more than one price tried; none without such a category."""
+    lines = curves.filter(pl.len().over("group") > 1)
+    if lines.is_empty():
+        return ()
+    figure = Figure(
         "takings-by-price",
         "Takings by price",
         "Price times chance of a sale within 30 days, per item; 1 on both axes is the category's usual price and what it brings in. "
         "The dot is the best price; a line without one still rises at an end.",
-        partial(_draw_takings, curves),
+        partial(_draw_takings, lines),
     )
+    return (figure,)
 
 
 def _draw_takings(curves: pl.DataFrame, axes: "Axes") -> None:
@@ -222,7 +229,7 @@ def _draw_takings(curves: pl.DataFrame, axes: "Axes") -> None:
             linewidth=1.6,
             label=_short(row["group"]),
         )
-        if row["at_edge"]:
+        if row["edge"]:
             continue
         axes.plot(
             [row["price"] / row["usual_price"]], [row["takings"] / unit], "o", markersize=6, color=drawn.get_color()

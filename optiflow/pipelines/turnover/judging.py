@@ -16,8 +16,6 @@ from optiflow.report.wording import count, number, percent, the
 
 MEASURE = "log-loss"
 CONFIDENCE = 0.975
-FEWEST_DAYS = 10
-"""Days of creation from which their spread says something: with fewer, a cluster-robust error is far too small or large."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,8 @@ def measure_gain(quick: np.ndarray, chance: np.ndarray, naive: Mapping[str, np.n
     """Compare, item by item, with the baseline that has the lowest log-loss on the same items.
 
     That choice looks at the held-out items and is in the baselines' favour. Items that were put on sale on one day share
-    what happened since, so the limits are the wider ones of independent items and of independent days, where there are
-    ten days or more.
+    what happened since, so the limits are the wider ones of independent items and of independent days, from two days on.
+    What a single day did to all of its items cannot be told from the model's worth: the report warns of it.
 
     Args:
         quick: Whether each item sold within the horizon; every item was watched that long.
@@ -92,7 +90,7 @@ def judge_gain(gain: Gain, horizon: int) -> Judgement:
         outcome = Outcome.UNCLEAR
         said = (
             f"The model may be no better than {named}: the log-loss of its chances of {window} is {percent(share)} "
-            f"lower, which on {count(gain.items, 'item')} can be chance."
+            f"lower, which on {count(gain.items, 'item')} of {count(gain.days, 'day')} can be chance."
         )
     else:
         outcome = Outcome.WORSE
@@ -106,7 +104,9 @@ def judge_gain(gain: Gain, horizon: int) -> Judgement:
 def _error_and_margin(gain: np.ndarray, created: pl.Series) -> tuple[float | None, float | None]:
     """The standard error of the mean gain, and half the width of its 95 % limits.
 
-    Clusters with the correction G / (G - 1), and Student's t with G - 1 degrees of freedom, as few days give few.
+    Clusters with the correction G / (G - 1), and Student's t with G - 1 degrees of freedom. That makes the limits of two or
+    three days very wide, as they should be, and the wider ones count: what a few days' spread understates by luck, the
+    spread of the items makes up for.
     Source: Cameron and Miller, "A practitioner's guide to cluster-robust inference", Journal of Human Resources 50 (2015).
     """
     items = len(gain)
@@ -115,7 +115,7 @@ def _error_and_margin(gain: np.ndarray, created: pl.Series) -> tuple[float | Non
     rest = gain - gain.mean()
     errors = [(float(gain.std(ddof=1)) / np.sqrt(items), items - 1)]
     sums = pl.DataFrame({"day": created, "rest": rest}).group_by("day").agg(pl.col("rest").sum())["rest"].to_numpy()
-    if FEWEST_DAYS <= len(sums) < items:
+    if len(sums) > 1:
         errors.append((float(np.sqrt(len(sums) / (len(sums) - 1) * np.sum(sums**2))) / items, len(sums) - 1))
     margins = [(error, error * student_t(degrees)) for error, degrees in errors]
     error, margin = max(margins, key=lambda pair: pair[1])

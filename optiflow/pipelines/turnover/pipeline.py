@@ -10,7 +10,7 @@ from optiflow.errors import UserError
 from optiflow.learners.turnover import survival
 from optiflow.learners.turnover.model import COLUMNS, contributions
 from optiflow.learners.turnover.parameters import FEWEST_SOLD, HORIZON
-from optiflow.options import DatasetOptions
+from optiflow.options import DatasetOptions, SplitOptions
 from optiflow.pipelines.finished import EXPLAINED_ROWS, FinishedRun, Kept, Learned
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.pipelines.turnover import findings
@@ -20,6 +20,7 @@ from optiflow.pipelines.turnover.dates import (
     date_faults,
     hold_out_drawn,
     hold_out_newest,
+    require_watched,
     unsold,
     watched_for,
     with_days,
@@ -122,9 +123,8 @@ class Turnover(Pipeline):
 
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """By time, the newest items that were watched for the horizon; or drawn from those. Younger ones are learned from."""
-        if options.split.strategy == "random":
-            return hold_out_drawn(rows, options.split)
-        return hold_out_newest(rows, options.split.test_fraction)
+        require_watched(rows)
+        return _hold_out(rows, options.split)
 
     def must_be_older(self, train: pl.LazyFrame) -> pl.LazyFrame:
         """All but the items too young to be held out, sold or not: those are learned from although they are newer."""
@@ -134,7 +134,7 @@ class Turnover(Pipeline):
         """As many items watch the training as test it, chosen in the same way."""
         fraction = options.split.test_fraction / (1 - options.split.test_fraction)
         split = options.split.model_copy(update={"test_fraction": min(fraction, 0.5)})
-        fitted, watched = self.split(train, options.model_copy(update={"split": split}))
+        fitted, watched = _hold_out(train, split)
         if (sold := fitted["sold"].count()) < FEWEST_SOLD:  # the job would refuse it too
             raise UserError(
                 f"{sold} of {fitted.height} items to learn from {'was' if sold == 1 else 'were'} sold, at least {FEWEST_SOLD} are needed: add older items."
@@ -202,11 +202,17 @@ class Turnover(Pipeline):
                 *([findings.stock_table(stock)] if shares else []),
                 findings.price_table(curves),
             ),
-            figures=(findings.price_figure(curves),),
+            figures=findings.price_figures(curves),
             metrics={**metrics, **shares},
             warnings=findings.horizon_warnings(run.train, told),
             judgement=judge_gain(gain, told.horizon),
         )
+
+
+def _hold_out(rows: pl.DataFrame, split: SplitOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if split.strategy == "random":
+        return hold_out_drawn(rows, split)
+    return hold_out_newest(rows, split.test_fraction)
 
 
 def _paces(run: FinishedRun) -> list[Pace]:

@@ -24,6 +24,7 @@ def price_grid(rows: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         The features of each item with its price replaced, and `group`, `usual_price` (the category's median), `at_price`.
+        A category without another price between the quantiles has a grid of that one.
     """
     named = rows.with_columns(group=pl.col("category").fill_null(NO_CATEGORY))
     groups = named.group_by("group").agg(
@@ -34,9 +35,11 @@ def price_grid(rows: pl.DataFrame) -> pl.DataFrame:
     )
     groups = groups.sort(["items", "group"], descending=[True, False]).head(CATEGORIES)
     step = pl.DataFrame({"step": [number / (PRICES - 1) for number in range(PRICES)]})
-    prices = groups.join(step, how="cross").with_columns(
-        at_price=(pl.col("low").log() + pl.col("step") * (pl.col("high") / pl.col("low")).log()).exp()
-    )
+    between = (pl.col("low").log() + pl.col("step") * (pl.col("high") / pl.col("low")).log()).exp()
+    # exp(log(24.99)) is another number than 24.99: the ends are the prices that items really had.
+    at_price = pl.when(step=0).then("low").when(step=1).then("high").otherwise(between)
+    prices = groups.join(step, how="cross").filter((pl.col("low") < pl.col("high")) | (pl.col("step") == 0))
+    prices = prices.with_columns(at_price=at_price)
     newest = named.sort("created", maintain_order=True).group_by("group", maintain_order=True).tail(ITEMS)
     grid = newest.select("group", "description", "category", "brand", created=pl.col("as_of").max()).join(
         prices.select("group", "usual_price", "at_price"), on="group", maintain_order="left"
@@ -60,13 +63,16 @@ def price_curves(scored: pl.DataFrame) -> pl.DataFrame:
 def best_prices(curves: pl.DataFrame) -> pl.DataFrame:
     """The row of `price_curves` with the highest takings per category (the lower price of equal ones).
 
-    Adds `usual_takings`, those at the grid's price next to the usual one, and `at_edge`: the best price is the lowest or
-    highest that was tried, so that a better one may lie beyond.
+    Adds `usual_takings`, those at the grid's price next to the usual one, `tried`, the number of prices, and `edge`: of
+    several prices the best one is the `lowest` or the `highest`, so that a better one may lie beyond; else null.
     """
     away = (pl.col("price") / pl.col("usual_price")).log().abs()
     usual = curves.group_by("group").agg(usual_takings=pl.col("takings").sort_by(away).first())
-    ends = curves.group_by("group").agg(low=pl.col("price").min(), high=pl.col("price").max())
+    ends = curves.group_by("group").agg(low=pl.col("price").min(), high=pl.col("price").max(), tried=pl.len())
     ranked = curves.sort(["group", "takings", "price"], descending=[False, True, False])
     best = ranked.group_by("group", maintain_order=True).first().join(usual, on="group").join(ends, on="group")
-    edge = (pl.col("price") == pl.col("low")) | (pl.col("price") == pl.col("high"))
-    return best.with_columns(at_edge=edge).drop("low", "high").sort("group")
+    lowest, highest = pl.col("price") == pl.col("low"), pl.col("price") == pl.col("high")
+    edge = (
+        pl.when(lowest & highest).then(None).when(lowest).then(pl.lit("lowest")).when(highest).then(pl.lit("highest"))
+    )
+    return best.with_columns(edge=edge).drop("low", "high").sort("group")

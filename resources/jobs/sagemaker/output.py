@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from optiflow.artifact import MODEL_ARCHIVE
 from optiflow.errors import UserError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors
@@ -32,7 +33,7 @@ def local_output(state: JobState) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="optiflow-output-") as folder:
         root = Path(folder)
         if state.kind is JobKind.TRAINING:
-            archive = root / "model.tar.gz"
+            archive = root / MODEL_ARCHIVE
             _download(state, bucket, key, archive)
             yield archive
             return
