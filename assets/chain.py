@@ -3,10 +3,13 @@
 What belongs here: the frame of the chain. The links are in `tables`, `models` and `results`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -82,6 +85,7 @@ def kept_files(storage: Storage, record: DatasetRecord, job: str) -> Kept:
         UserError: the file is not there.
     """
 
+    @cache
     def read(file: str) -> str:
         try:
             return storage.read_bytes(model_key(record, job, file)).decode()
@@ -102,15 +106,18 @@ def check_model(storage: Storage, record: DatasetRecord, job: str) -> None:
 
 
 @contextmanager
-def model_file(storage: Storage, record: DatasetRecord, job: str) -> Iterator[Path]:
-    """A local copy of the archive of a training job's model.
+def model_parts(storage: Storage, record: DatasetRecord, job: str, names: Sequence[str]) -> Iterator[Path]:
+    """A folder with those of the files that lie beside a training job's model, out of its archive.
 
     Raises:
         UserError: the model was not fetched from its job yet, or was deleted.
     """
     check_model(storage, record, job)
-    with storage.local_copy(model_key(record, job, MODEL_ARCHIVE)) as archive:
-        yield archive
+    with TemporaryDirectory(prefix="optiflow-") as folder:
+        for name in names:
+            with suppress(FileNotFoundError), storage.local_copy(model_key(record, job, name)) as part:
+                shutil.copyfile(part, Path(folder, name))
+        yield Path(folder)
 
 
 def _no_model(storage: Storage, record: DatasetRecord, job: str, file: str) -> UserError:

@@ -88,6 +88,7 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
 
 def model_asset(chain: Chain) -> dg.AssetsDefinition:
     """The trained model, once its job has completed."""
+    pipeline = chain.pipeline
 
     @chain.asset(
         "model",
@@ -104,6 +105,9 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
         key = model_key(record, state.name, MODEL_ARCHIVE)
         with jobs.output(state) as archive, TemporaryDirectory() as folder:
             extract_model(archive, Path(folder))  # a bad archive is refused here, before anything relies on it
+            for part in pipeline.report_reads:
+                if Path(folder, part).is_file():
+                    storage.put_file(model_key(record, state.name, part), Path(folder, part))
             storage.put_file(key, archive)
         curve = learning_curve(_log(context, jobs, state))
         storage.write_bytes(model_key(record, state.name, "learning_curve.json"), json.dumps(curve).encode())

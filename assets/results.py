@@ -3,21 +3,18 @@
 What belongs here: reading results and handing them to `optiflow.report`. What does not: judging them.
 """
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from assets.awaiting import await_job
-from assets.chain import Chain, columns, kept_files, model_file
+from assets.chain import Chain, columns, kept_files, model_parts
 from assets.channels import channel_key
 from assets.failures import plain_failures
 from assets.report_facts import gather_facts
 from assets.scored_model import MODEL, MODEL_COLUMN, model_of_job, named, scored_model
 from assets.submission import job_metadata
-from optiflow.artifact import extract_model
 from optiflow.pipelines.finished import FinishedRun
 from optiflow.report.model import Outcome, Report, report_to_json
 from resources.catalog import Catalog
@@ -53,7 +50,7 @@ def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
         model = model_of_job(chain, catalog, state.name)
         key = channel_key(record, state.name, "rows.parquet")
         rows = storage.scan_parquet(key).collect() if chain.pipeline.learner is None else None
-        with jobs.output(state) as folder:
+        with jobs.output(state, name) as folder:
             scored = chain.pipeline.read_result(name, folder, rows)
         catalog.open().mark_followed_up([state.name])
         context.add_output_metadata({**job_metadata(state), "model": model})
@@ -83,20 +80,19 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult:
         from optiflow.report.build import build_report
-        from optiflow.report.markdown import to_markdown
+        from optiflow.report.markdown import pictures, to_markdown
         from optiflow.report.plots import draw_plots
         from optiflow.report.render import to_html
 
         record = chain.record(context, catalog)
         scored = {name: tables[name].collect() for name in pipeline.results}
         job, results = scored_model(chain, record, catalog, scored)
-        with model_file(storage, record, job.name) as archive, TemporaryDirectory() as folder:
-            extract_model(archive, Path(folder))
+        with model_parts(storage, record, job.name, pipeline.report_reads) as folder:
             run = FinishedRun(
                 options=record.options,
                 **{name: tables[name].collect() for name in SETS},
                 results=results,
-                model=Path(folder),
+                model=folder,
                 kept=kept_files(storage, record, job.name),
             )
             facts = gather_facts(record, job, pipeline.learned(run), run, storage, fred)
@@ -104,8 +100,9 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
             extras = pipeline.extras(run)
             made = build_report(facts, judged, pipeline.baselines(run), pipeline.contributions(run), extras)
             plots = draw_plots(made, judged, extras.figures)
+        text = to_markdown(made)
         storage.write_bytes(record.key(pipeline.report, "/report.html"), to_html(made, plots).encode())
-        storage.write_bytes(record.key(pipeline.report, "/report.md"), to_markdown(made).encode())
+        storage.write_bytes(record.key(pipeline.report, "/report.md"), text.encode())
         storage.write_bytes(record.key(pipeline.report, "/report.json"), report_to_json(made).encode())
         stage = catalog.open().judge_model(
             job.name,
@@ -116,7 +113,7 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         page = storage.uri_for(record.key(pipeline.report, "/report.html"))
         return dg.MaterializeResult(
             metadata={
-                "report": dg.MetadataValue.md(to_markdown(made, plots)),
+                "report": dg.MetadataValue.md(text + pictures(plots)),
                 "page": dg.MetadataValue.path(page),  # not a link: browsers do not follow file:// from the UI
                 "verdict": made.verdict,
                 "model": job.name,

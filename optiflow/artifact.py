@@ -18,6 +18,8 @@ MODEL_ARCHIVE = "model.tar.gz"
 """The file's name wherever SageMaker, a local job or the lake keeps a model."""
 
 MODEL_FILE = "xgboost-model"
+"""The name in it of XGBoost's model, which SageMaker's serving code looks for."""
+
 SUMMARY_FILE = "summary.json"
 """What a learner of ours says of its training; its archive is known by it, as XGBoost's is by `xgboost-model`."""
 

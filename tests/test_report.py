@@ -19,7 +19,7 @@ from optiflow.metrics import next_skill_interval, regression_metrics
 from optiflow.report.build import build_report
 from optiflow.report.drawings import MAX_POINTS
 from optiflow.report.extras import Extras, Figure, Headline, ReportTable
-from optiflow.report.markdown import to_markdown
+from optiflow.report.markdown import pictures, to_markdown
 from optiflow.report.model import (
     LeftOut,
     Outcome,
@@ -364,12 +364,12 @@ def test_any_span_of_dates_can_be_drawn(rows, days):
     assert "residuals-over-time" in keys
 
 
-def test_markdown_embeds_the_plots_only_when_given():
+def test_markdown_has_no_plots_of_its_own():
     frame = predictions()
     report = report_of(frame)
     plots = draw_plots(report, frame)
     assert "](data:image" not in to_markdown(report)
-    assert to_markdown(report, plots).count("](data:image/png;base64,") == len(plots) == 4
+    assert pictures(plots).count("](data:image/png;base64,") == len(plots) == 4
 
 
 def test_without_actuals_the_report_describes_and_says_nothing_of_errors():
@@ -432,7 +432,7 @@ def test_what_a_pipeline_adds_is_in_every_form_written_for_people_and_never_mark
     assert '<td class="num">\u221212,345</td><td class="num">0.01235</td><td class="num">12.3 %</td>' in text
     assert '<td>A-2</td><td>\u2013</td><td class="num">7</td><td class="num">\u2013</td>' in text
     assert "B-19" in text
-    markdown = to_markdown(report, plots)
+    markdown = to_markdown(report) + pictures(plots)
     assert "<script" not in markdown
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in markdown.splitlines() if line.startswith(("| A-", "| B-"))]
     assert len(rows) == 15

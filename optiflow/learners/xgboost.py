@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from optiflow.artifact import MODEL_FILE
 from optiflow.errors import JobFailedError, UserError
 from optiflow.learners.booster_file import load, reason_of, save
 from optiflow.learners.hyperparameters import NOT_FOR_BOOSTER, Value, validate_hyperparameters
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from xgboost import Booster, DMatrix
 
 __all__ = ["MODEL_FILE", "History", "contributions", "load", "predict", "save", "train", "validate_hyperparameters"]
-
-MODEL_FILE = "xgboost-model"
-"""The file's name inside `model.tar.gz`, which SageMaker's serving code looks for."""
 
 DEFAULT_SEED = 0
 OnRound = Callable[[int, Mapping[str, float]], None]

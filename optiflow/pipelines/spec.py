@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from optiflow.artifact import SUMMARY_FILE
 from optiflow.errors import UserError
 from optiflow.learners import learner_named
 from optiflow.learners.hyperparameters import Value, parse_hyperparameters
@@ -85,6 +86,8 @@ class Pipeline(ABC):
     """The hyperparameter that tells the learner whose data it learns from, for a model that is nobody else's."""
     filled_unit: ClassVar[tuple[str, ...]] = ()
     """The columns that no two rows share, where `split` adds rows that the file lacks, numbered below 0; else none."""
+    report_reads: ClassVar[tuple[str, ...]] = (SUMMARY_FILE,)
+    """Files in the model's archive that the report reads, which are kept beside it."""
     serving: ClassVar[str | None] = None
     """The module that answers single questions with its models, behind an endpoint or in this process."""
     after_report: ClassVar[tuple[str, ...]] = ()

@@ -18,14 +18,13 @@ TABLE_ROWS = 15
 MARKUP = re.compile(r"([\\`*\[\]|#~!]|(?<!\w)_|_(?!\w))")
 
 
-def to_markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
+def to_markdown(report: Report) -> str:
     """The verdict, the headlines, the warnings, the tables, the comparison and the columns left out.
 
     A table of the pipeline is cut after 15 rows; the page and the JSON have them all.
 
     Args:
         report: The report; its names and values come from users' files and are escaped.
-        plots: Drawings to embed as PNG data; none keeps the text short enough for a terminal.
     """
     warnings = [warning for warning in report.warnings if warning != report.verdict]
     blocks = [
@@ -36,7 +35,6 @@ def to_markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
         *("\n".join(_table(table)) for table in report.tables),
         "\n".join(_comparison(report)),
         "\n".join(_rows(report)),
-        *(_image(plot) for plot in plots),
         "\n".join(_left_out(report)),
         "\n".join(_series(report)),
         f"Pipeline {report.pipeline}, upload version `{report.version[:12]}`, written {moment(report.created_at)}.",
@@ -84,6 +82,11 @@ def _rows(report: Report) -> Iterator[str]:
         yield ""
         done = "tested" if report.metrics else "scored"
         yield f"Trained on {wording.period(report.train_period)}, {done} on {wording.period(report.test_period)}."
+
+
+def pictures(plots: Sequence[Plot]) -> str:
+    """The drawings as PNG data, to follow on the text where there is room for them; not in a terminal."""
+    return "".join(f"\n{_image(plot)}\n" for plot in plots)
 
 
 def _image(plot: Plot) -> str:

@@ -183,8 +183,11 @@ class Jobs(Protocol):
         """Block until the job is in a final state; `on_progress` gets the state and the log's last line as they change."""
         ...
 
-    def output(self, state: JobState) -> AbstractContextManager[Path]:
-        """The output of a completed job as a local path: `model.tar.gz`, or the folder with the `.out` files."""
+    def output(self, state: JobState, result: str | None = None) -> AbstractContextManager[Path]:
+        """The output of a completed job as a local path: `model.tar.gz`, or the folder with the `.out` files.
+
+        With `result` nothing is fetched but the files of that name, such as `predictions.csv.out`.
+        """
         ...
 
     def log_tail(self, state: JobState, lines: int = 50) -> str:

@@ -142,7 +142,7 @@ class LocalJobs(dg.ConfigurableResource):
             pause = min(pause * 1.05, LONGEST_POLL_SECONDS)
 
     @contextlib.contextmanager
-    def output(self, state: JobState) -> Iterator[Path]:
+    def output(self, state: JobState, result: str | None = None) -> Iterator[Path]:  # all of it is here
         """The completed job's `model.tar.gz`, or its folder of `.out` files; not to be written to."""
         folder = self._folder(state.name) / "output"
         yield folder / MODEL_ARCHIVE if state.kind is JobKind.TRAINING else folder

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "turnover.json"
 DAYS_FILE, CHANCE_FILE = "days.ubj", "chance.ubj"
+MODEL_FILES = (MODEL_FILE, DAYS_FILE, CHANCE_FILE)
 AGE = "age_days"
 COLUMNS = ("price", "description", "category", "brand", "created")
 """What features are made of."""

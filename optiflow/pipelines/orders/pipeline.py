@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from optiflow.artifact import MODEL_FILE
 from optiflow.baselines import fit_baselines
 from optiflow.errors import JobFailedError
 from optiflow.learners.hyperparameters import Value, validate_hyperparameters
@@ -45,6 +46,7 @@ class Orders(Pipeline):
     description = "Predicts a numeric column of an orders table from its other columns, the calendar and FRED series."
     algorithm = "xgboost"
     report = "mse_report"
+    report_reads = (MODEL_FILE,)
     results = {
         "predictions": Result(
             "One prediction per held-out row, by row number.",
@@ -130,8 +132,6 @@ class Orders(Pipeline):
 
     def contributions(self, run: FinishedRun) -> Mapping[str, float]:
         """Mean |SHAP| of the trees."""
-        from optiflow.learners.xgboost import MODEL_FILE
-
         return mean_contributions(run.model / MODEL_FILE, _encoder(run.kept), run.held_out)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
+from optiflow.artifact import SUMMARY_FILE
 from optiflow.errors import UserError
 from optiflow.learners.turnover import survival
-from optiflow.learners.turnover.model import COLUMNS, contributions
+from optiflow.learners.turnover.model import COLUMNS, MODEL_FILES, contributions
 from optiflow.learners.turnover.parameters import FEWEST_SOLD, HORIZON
 from optiflow.options import DatasetOptions, SplitOptions
 from optiflow.pipelines.finished import EXPLAINED_ROWS, FinishedRun, Kept, Learned
@@ -50,6 +51,7 @@ class Turnover(Pipeline):
     hidden = ("sold",)
     may_lack_target = True
     dataset_parameter = "retailer"
+    report_reads = (SUMMARY_FILE, *MODEL_FILES)
     serving = "optiflow.learners.turnover.serving"
     after_report = ("endpoint",)
     scoring_reads = ("test", "enriched")

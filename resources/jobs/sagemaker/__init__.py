@@ -184,9 +184,9 @@ class SageMakerJobs(SageMakerSettings):
                     raise
             time.sleep(pause_seconds(time.monotonic() - began, self.first_poll_seconds, random.random()))
 
-    def output(self, state: JobState) -> AbstractContextManager[Path]:
-        """A temporary local copy of the completed job's `model.tar.gz`, or of its folder of `.out` files."""
-        return local_output(state)
+    def output(self, state: JobState, result: str | None = None) -> AbstractContextManager[Path]:
+        """A temporary local copy of the completed job's `model.tar.gz`, or of its `.out` files: all, or those of a result."""
+        return local_output(state, result)
 
     def log_tail(self, state: JobState, lines: int = 50) -> str:
         """The last lines of the job's log in CloudWatch; empty when there is none."""

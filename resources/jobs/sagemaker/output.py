@@ -20,8 +20,12 @@ PREDICTIONS = ".out"
 
 
 @contextlib.contextmanager
-def local_output(state: JobState) -> Iterator[Path]:
+def local_output(state: JobState, result: str | None = None) -> Iterator[Path]:
     """A temporary copy of the job's `model.tar.gz`, or a temporary folder with its `.out` files.
+
+    Args:
+        state: The completed job's.
+        result: Whose files are fetched, by the part of their names before the first dot; None is all.
 
     Raises:
         UserError: the job did not complete, or its output is gone from S3 or may not be read.
@@ -38,7 +42,7 @@ def local_output(state: JobState) -> Iterator[Path]:
             yield archive
             return
         prefix = f"{key.rstrip('/')}/"
-        names = [name for name in _keys(state, bucket, prefix) if name.endswith(PREDICTIONS)]
+        names = [name for name in _keys(state, bucket, prefix) if _is_of(name, result)]
         if not names:
             raise _gone(state)
         for name in names:
@@ -46,6 +50,11 @@ def local_output(state: JobState) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             _download(state, bucket, name, path)
         yield root
+
+
+def _is_of(key: str, result: str | None) -> bool:
+    name = key.rsplit("/", 1)[-1]
+    return name.endswith(PREDICTIONS) and (result is None or name.split(".", 1)[0] == result)
 
 
 def _keys(state: JobState, bucket: str, prefix: str) -> list[str]:
