@@ -106,7 +106,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
                 **({"notes": " ".join(table.notes)} if table.notes else {}),
                 **pipeline.counts(table.accepted, options),
                 **({"warning": "\n".join(remarks)} if remarks else {}),
-                "rejected": table_metadata(storage, record.key("rejected"))["preview"],
+                "rejected": table_metadata(storage, record.key("rejected"), table.rejected)["preview"],
                 "options": dg.MetadataValue.json(options.model_dump(mode="json")),
                 "date_formats": dg.MetadataValue.json(table.date_formats),
                 "revision": record.revision,

@@ -30,7 +30,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
         with told_plainly(context.step_context.dagster_run.tags, context.step_context.previous_attempt_count):
             key = self._key(context, context.step_context.instance)
             self.storage.write_parquet(key, obj)
-            context.add_output_metadata(table_metadata(self.storage, key))
+            context.add_output_metadata(
+                table_metadata(self.storage, key, obj if isinstance(obj, pl.DataFrame) else None)
+            )
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """The table as a lazy frame; a failure that names the asset to materialize if there is none."""
@@ -54,11 +56,17 @@ class LakeIOManager(dg.ConfigurableIOManager):
         return record.key(name)
 
 
-def table_metadata(storage: Storage, key: str) -> dict[str, dg.MetadataValue]:
-    """Row count, byte size, address, schema and a preview of five rows of a table in the lake."""
-    table = storage.scan_parquet(key)
-    preview = table.head(PREVIEW_ROWS).collect()
-    rows = table.select(pl.len()).collect().item()
+def table_metadata(storage: Storage, key: str, table: pl.DataFrame | None = None) -> dict[str, dg.MetadataValue]:
+    """Row count, byte size, address, schema and a preview of five rows of a table in the lake.
+
+    A table that is in memory, as it was just written, is not read back.
+    """
+    if table is None:
+        there = storage.scan_parquet(key)
+        preview, counted = pl.collect_all([there.head(PREVIEW_ROWS), there.select(pl.len())])
+        rows = counted.item()
+    else:
+        preview, rows = table.head(PREVIEW_ROWS), table.height
     columns = [dg.TableColumn(name, str(dtype)) for name, dtype in preview.schema.items()]
     records = [dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in preview.iter_rows(named=True)]
     schema = dg.TableSchema(columns)
