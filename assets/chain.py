@@ -4,7 +4,7 @@ What belongs here: the frame of the chain. The links are in `tables`, `models` a
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +24,7 @@ from resources.jobs.contract import JobKind
 from resources.revision import pinned
 from resources.storage import Storage
 
-OWNERS = ["team:optiflow"]
+ONE_RUN_A_DATASET = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class Chain:
 
     pipeline: Pipeline
     partitions: dg.DynamicPartitionsDefinition
+    owners: Sequence[str] = ()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What its assets can be found by."""
+        return {"optiflow/pipeline": self.pipeline.name, "optiflow/learner": self.pipeline.algorithm}
 
     @property
     def scoring_kind(self) -> JobKind:
@@ -58,7 +64,9 @@ class Chain:
             key=self.key(name),
             partitions_def=self.partitions,
             group_name=self.pipeline.name,
-            owners=OWNERS,
+            owners=self.owners,
+            tags=self.tags,
+            backfill_policy=ONE_RUN_A_DATASET,
             **arguments,
         )
 
@@ -67,7 +75,8 @@ class Chain:
         return dg.AssetOut(
             key=self.key(name),
             description=description,
-            owners=OWNERS,
+            owners=self.owners,
+            tags=self.tags,
             kinds={"polars", "parquet"},
             metadata=metadata,
         )
@@ -129,3 +138,18 @@ def columns(described: Mapping[str, tuple[str, str]]) -> dict[str, dg.TableSchem
     """Column-level metadata of an asset whose columns are known beforehand: name → (type, description)."""
     table = [dg.TableColumn(name, dtype, description) for name, (dtype, description) in described.items()]
     return {"dagster/column_schema": dg.TableSchema(table)}
+
+
+Sources = Mapping[str, Sequence[tuple[dg.AssetKey, str]]]
+"""Column → the asset and column that each of its values is made of."""
+
+
+def as_they_are(names: Iterable[str], source: dg.AssetKey) -> Sources:
+    """Columns that are taken over from an asset under their names."""
+    return {name: [(source, name)] for name in names}
+
+
+def lineage(sources: Sources) -> dict[str, dg.TableColumnLineage]:
+    """Where the columns of a table come from, as Dagster's UI shows it."""
+    deps = {name: [dg.TableColumnDep(*source) for source in found] for name, found in sources.items()}
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}

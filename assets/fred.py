@@ -3,12 +3,13 @@
 What belongs here: the asset. What does not: the protocol, the cache and what was known when (`resources.fred`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 import dagster as dg
 import polars as pl
 
-from assets.chain import OWNERS, columns
+from assets.chain import columns
 from assets.failures import plain_failures
 from resources.fred import FredResource
 
@@ -16,14 +17,16 @@ KEY = dg.AssetKey(["fred", "observations"])
 SERIES_PARTITIONS = "optiflow_fred_series"
 
 
-def observations_asset(partitions: dg.DynamicPartitionsDefinition) -> dg.AssetsDefinition:
+def observations_asset(partitions: dg.DynamicPartitionsDefinition, owners: Sequence[str] = ()) -> dg.AssetsDefinition:
     """One FRED series with the day on which each figure was published."""
 
     @dg.asset(
         key=KEY,
         partitions_def=partitions,
         group_name="fred",
-        owners=OWNERS,
+        owners=owners,
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7), warn_window=timedelta(days=2)),
         kinds={"fred", "parquet"},
         pool="fred",
         description="One FRED series: each observation, its value, and the day from which it could be known.",

@@ -1,5 +1,6 @@
 """The links of a chain in their order; whoever has read one pipeline has read all."""
 
+from collections.abc import Sequence
 from importlib import import_module
 
 import dagster as dg
@@ -26,8 +27,10 @@ def chain_assets(chain: Chain) -> list[dg.AssetsDefinition]:
     ]
 
 
-def chain_definitions(pipeline: Pipeline, partitions: dg.DynamicPartitionsDefinition) -> dg.Definitions:
+def chain_definitions(
+    pipeline: Pipeline, partitions: dg.DynamicPartitionsDefinition, owners: Sequence[str] = ()
+) -> dg.Definitions:
     """Assets and checks of a pipeline, partitioned by dataset: the chain, and its own assets out of the module of its name."""
-    chain = Chain(pipeline, partitions)
+    chain = Chain(pipeline, partitions, owners)
     own = import_module(f"assets.{pipeline.name}").own_assets(chain) if pipeline.after_report else []
     return dg.Definitions(assets=[*chain_assets(chain), *own], asset_checks=chain_checks(chain))

@@ -3,6 +3,7 @@
 What belongs here: reading results and handing them to `optiflow.report`. What does not: judging them.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -23,6 +24,9 @@ from resources.jobs.contract import Jobs
 from resources.storage import Storage
 
 SHOWN_METRICS = ("mse", "rmse", "mae", "wape", "mape", "bias", "r2")
+WEEKLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=15), warn_window=timedelta(days=8))
+"""Retraining makes a report every week, as long as the dataset's file is there."""
+
 SETS = ("train", "test", "actuals")
 
 
@@ -66,6 +70,7 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
     @chain.asset(
         pipeline.report,
         kinds={"html", "json"},
+        freshness_policy=WEEKLY,
         ins={name: dg.AssetIn(chain.key(name)) for name in (*SETS, *pipeline.results)},
         description="How good the model is on the held-out rows, beside naive baselines, with plots."
         if pipeline.has_actuals

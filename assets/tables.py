@@ -12,7 +12,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from assets.chain import Chain, columns
+from assets.chain import ONE_RUN_A_DATASET, Chain, as_they_are, columns, lineage
 from assets.failures import plain_failures
 from assets.fred import KEY as OBSERVATIONS
 from assets.fred import register_series
@@ -151,6 +151,12 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
                 "fred_series": dg.MetadataValue.json(dict(vintages.iter_rows())),
                 "rows_before_first_value": dg.MetadataValue.json({k: v.rows_before for k, v in coverage.items()}),
                 "rows_after_last_value": dg.MetadataValue.json({k: v.rows_stale for k, v in coverage.items()}),
+                **lineage(
+                    {
+                        **as_they_are(upload.collect_schema().names(), chain.key("upload")),
+                        **{name: [(OBSERVATIONS, "value"), (chain.key("upload"), day)] for name in coverage},
+                    }
+                ),
             }
         )
         return enrich(upload, asof_calendar(series, first, last), day)
@@ -188,6 +194,7 @@ def split_assets(chain: Chain) -> dg.AssetsDefinition:
         ins={"enriched": dg.AssetIn(chain.key("enriched"))},
         partitions_def=chain.partitions,
         group_name=pipeline.name,
+        backfill_policy=ONE_RUN_A_DATASET,
     )
     @plain_failures
     def split(
@@ -197,7 +204,13 @@ def split_assets(chain: Chain) -> dg.AssetsDefinition:
         train, test = pipeline.split(enriched.collect(), options)
         target = pl.lit(None) if options.target is None else pl.col(options.target)
         actuals = test.select(ROW, actual=target.cast(pl.Float64))
-        return train, test.drop(_given(options.target), *pipeline.hidden), actuals
+        asked = test.drop(_given(options.target), *pipeline.hidden)
+        key = chain.key("enriched")
+        for name, table in (("train", train), ("test", asked)):
+            context.add_output_metadata(lineage(as_they_are(table.columns, key)), output_name=name)
+        answered = {ROW: [(key, ROW)], "actual": [(key, name) for name in _given(options.target)]}
+        context.add_output_metadata(lineage(answered), output_name="actuals")
+        return train, asked, actuals
 
     return split
 

@@ -25,7 +25,7 @@ def build_definitions(settings: Settings, **resource_overrides: object) -> dg.De
     jobs = {name: pipeline_jobs(pipeline) for name, pipeline in PIPELINES.items()}
     refresh = fred_job()
     own = dg.Definitions(
-        assets=[observations_asset(SERIES)],
+        assets=[observations_asset(SERIES, settings.owners)],
         jobs=[refresh, *(job for parts in jobs.values() for job in parts.all())],
         schedules=[
             fred_schedule(refresh),
@@ -43,7 +43,7 @@ def build_definitions(settings: Settings, **resource_overrides: object) -> dg.De
         # add seconds of imports.
         executor=dg.in_process_executor,
     )
-    chains = [chain_definitions(pipeline, DATASETS[name]) for name, pipeline in PIPELINES.items()]
+    chains = [chain_definitions(pipeline, DATASETS[name], settings.owners) for name, pipeline in PIPELINES.items()]
     return dg.Definitions.merge(own, *chains)
 
 

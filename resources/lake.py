@@ -74,7 +74,7 @@ def table_metadata(storage: Storage, key: str, table: pl.DataFrame | None = None
         "dagster/partition_row_count": dg.MetadataValue.int(rows),
         "dagster/column_schema": dg.MetadataValue.table_schema(schema),
         "bytes": dg.MetadataValue.int(storage.size(key)),
-        "address": dg.MetadataValue.text(storage.uri_for(key)),
+        "dagster/uri": dg.MetadataValue.text(storage.uri_for(key)),
         "preview": dg.MetadataValue.table(records, schema=schema),
     }
 

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from optiflow.errors import UserError
 
 _EMPTY_IS_UNSET = True
+_OWNER = re.compile(r"team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -70,10 +71,12 @@ class Settings(BaseSettings):
     """Memory of a serving endpoint."""
     endpoint_max_concurrency: int = Field(default=5, ge=1, le=200)
     """Requests that an endpoint answers at the same time."""
+    owners: Words = ("team:optiflow",)
+    """Whose the assets are, as Dagster's UI shows it: teams and e-mail addresses."""
     upload_queue_url: str | None = None
     """SQS queue with the bucket's events; without one the sensor lists the landing folder."""
 
-    @field_validator("subnets", "security_groups", "job_tags", mode="before")
+    @field_validator("subnets", "security_groups", "job_tags", "owners", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -83,6 +86,13 @@ class Settings(BaseSettings):
     def _tags_have_values(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not tag.partition("=")[0].strip() or "=" not in tag for tag in value):
             raise ValueError("expected tags such as team=supply,cost-center=42")
+        return value
+
+    @field_validator("owners")
+    @classmethod
+    def _are_owners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not _OWNER.fullmatch(owner) for owner in value):
+            raise ValueError("expected teams and e-mail addresses, such as team:supply,ann@example.com")
         return value
 
     @field_validator("sagemaker_role_arn")

@@ -68,6 +68,8 @@ def graph_of(definitions: dg.Definitions) -> dict[str, Any]:
             "partitions": partitions.name,
             "group": node.group_name,
             "kinds": sorted(node.kinds),
+            "tags": {name: tag for name, tag in node.tags.items() if not name.startswith("dagster/")},
+            "backfill": node.backfill_policy and node.backfill_policy.max_partitions_per_run,
         }
     return {
         "assets": assets,

@@ -118,7 +118,7 @@ def test_rows_size_schema_and_five_rows_are_shown(run: Run, adapters: Adapters) 
     shown = event.metadata
     assert shown["dagster/partition_row_count"].value == 10
     assert shown["bytes"].value == adapters.storage.path(record().key("made")).stat().st_size
-    assert shown["address"].value == adapters.storage.uri_for(record().key("made"))
+    assert shown["dagster/uri"].value == adapters.storage.uri_for(record().key("made"))
     schema = shown["dagster/column_schema"].value
     assert isinstance(schema, dg.TableSchema)
     assert [(c.name, c.type) for c in schema.columns] == [("row", "Int64"), ("day", "Date"), ("x", "Float64")]
