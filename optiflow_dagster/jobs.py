@@ -12,7 +12,7 @@ import dagster as dg
 from optiflow.pipelines.spec import Pipeline
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+    from optiflow_dagster.internals import AssetJob
 
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}

@@ -19,6 +19,7 @@ import dagster as dg
 
 from optiflow.errors import UserError
 from optiflow_dagster.asked_runs import RUNS_A_QUERY
+from optiflow_dagster.internals import sqlite_event_log_storage
 
 QUIET_SECONDS = 3600.0
 """A file is left alone until nothing was written to it for so long."""
@@ -76,10 +77,8 @@ def remove_files_of_unknown_runs(instance: dg.DagsterInstance, now: float) -> tu
     Raises:
         OSError: a file cannot be removed, or the folder cannot be read.
     """
-    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-
     storage = instance.event_log_storage
-    if not isinstance(storage, SqliteEventLogStorage):
+    if not isinstance(storage, sqlite_event_log_storage()):
         return 0, 0
     found = _files_of_runs(Path(storage.path_for_shard("any")).parent)
     quiet = [run_id for run_id, files in found.items() if now - files.changed_at >= QUIET_SECONDS]

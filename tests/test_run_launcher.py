@@ -209,7 +209,7 @@ def test_our_configuration_watches_retries_and_stays_in_its_folder(launcher: Loc
     queue = instance.get_concurrency_config().run_queue_config
     assert queue is not None
     each = {"applyLimitPerUniqueValue": True}
-    assert queue.tag_concurrency_limits == [{"key": "dagster/partition", "limit": 1, "value": each}]
+    assert queue.tag_concurrency_limits == [{"key": "optiflow/dataset", "limit": 1, "value": each}]
     assert (queue.max_concurrent_runs, queue.max_user_code_failure_retries) == (4, 10)
     looked_at = instance.run_monitoring_start_timeout_seconds + instance.run_monitoring_poll_interval_seconds
     assert looked_at + 120 < MOST_SECONDS_TO_START  # on a busy machine a look takes long, too

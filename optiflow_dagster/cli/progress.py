@@ -9,9 +9,9 @@ import uuid
 from dataclasses import dataclass, field
 
 import dagster as dg
-from dagster._core.events import RunFailureReason
 from rich.console import Console
 
+from optiflow_dagster.internals import RunFailureReason
 from optiflow_dagster.run_launcher import PROCESS_TAG, own_process
 from resources.failures import ERROR_KIND, STARTED_BY_TAG
 
