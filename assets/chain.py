@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.code import SPLIT, code_version
 from optiflow.artifact import MODEL_ARCHIVE
 from optiflow.errors import UserError
 from optiflow.pipelines.finished import Kept
@@ -58,14 +59,20 @@ class Chain:
         """The revision of the dataset that this run works on."""
         return pinned(context.instance, context.run.run_id, catalog, self.pipeline.name, context.partition_key)
 
-    def asset(self, name: str, **arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-        """`@dg.asset` with all that the chain's links share; `arguments` are its others."""
+    def asset(
+        self, name: str, *, code: Sequence[str] = (), job: bool = False, **arguments: Any
+    ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+        """`@dg.asset` with all that the chain's links share; `arguments` are its others.
+
+        `code` and `job` say what makes it besides the pipeline's room, as `code_version` takes them.
+        """
         return dg.asset(
             key=self.key(name),
             partitions_def=self.partitions,
             group_name=self.pipeline.name,
             owners=self.owners,
             tags=self.tags,
+            code_version=code_version(self.pipeline, *code, job=job),
             backfill_policy=ONE_RUN_A_DATASET,
             **arguments,
         )
@@ -78,6 +85,7 @@ class Chain:
             owners=self.owners,
             tags=self.tags,
             kinds={"polars", "parquet"},
+            code_version=code_version(self.pipeline, *SPLIT),
             metadata=metadata,
         )
 

@@ -40,6 +40,7 @@ def training_job_asset(chain: Chain) -> dg.AssetsDefinition:
 
     @chain.asset(
         "training_job",
+        job=True,
         kinds=chain.kinds,
         ins={"train": dg.AssetIn(chain.key("train"))},
         description="The training job that was submitted for these training rows. Equal rows, options and code find "
@@ -92,6 +93,7 @@ def model_asset(chain: Chain) -> dg.AssetsDefinition:
 
     @chain.asset(
         "model",
+        job=True,
         kinds=chain.kinds,
         deps=[chain.key("training_job")],
         description="The model that the training job made, as `model.tar.gz`, and what scoring needs beside it.",
@@ -140,6 +142,7 @@ def prediction_job_asset(chain: Chain) -> dg.AssetsDefinition:
 
     @chain.asset(
         "prediction_job",
+        job=True,
         kinds=chain.kinds,
         ins={name: dg.AssetIn(chain.key(name)) for name in pipeline.scoring_reads},
         deps=[chain.key("model")],

@@ -12,6 +12,7 @@ import polars as pl
 from assets.awaiting import await_job
 from assets.chain import Chain, columns, kept_files, model_parts
 from assets.channels import channel_key
+from assets.code import REPORT
 from assets.failures import plain_failures
 from assets.report_facts import gather_facts
 from assets.scored_model import MODEL, MODEL_COLUMN, model_of_job, named, scored_model
@@ -40,6 +41,7 @@ def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
 
     @chain.asset(
         name,
+        job=True,
         kinds={"polars", "parquet"},
         deps=[chain.key("prediction_job")],
         description=result.description,
@@ -69,6 +71,8 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
 
     @chain.asset(
         pipeline.report,
+        code=REPORT,
+        job=True,
         kinds={"html", "json"},
         freshness_policy=WEEKLY,
         ins={name: dg.AssetIn(chain.key(name)) for name in (*SETS, *pipeline.results)},

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import Field
 
 from assets.chain import ONE_RUN_A_DATASET, Chain, as_they_are, columns, lineage
+from assets.code import ENRICHED, UPLOAD
 from assets.failures import plain_failures
 from assets.fred import KEY as OBSERVATIONS
 from assets.fred import register_series
@@ -54,6 +55,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
 
     @chain.asset(
         "upload",
+        code=UPLOAD,
         kinds={"polars", "parquet"},
         description="The newest file of this dataset in the landing folder, typed and validated. Rows that are not "
         "valid are kept apart with their row number, column and reason.",
@@ -123,6 +125,7 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
 
     @chain.asset(
         "enriched",
+        code=ENRICHED,
         kinds={"polars", "parquet"},
         deps=[dg.AssetDep(OBSERVATIONS, partition_mapping=dg.AllPartitionMapping())],
         ins={"upload": dg.AssetIn(chain.key("upload"))},

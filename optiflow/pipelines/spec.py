@@ -74,6 +74,8 @@ class Pipeline(ABC):
     own_options: ClassVar[tuple[str, ...]] = ()
     """Those of `horizon` and `duplicates` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
     results: ClassVar[Mapping[str, Result]]
+    rooms: ClassVar[tuple[str, ...]] = ()
+    """Rooms beside its own that it stands on."""
     scoring_reads: ClassVar[tuple[str, ...]] = ("test",)
     """The assets that `scoring` is given."""
     hidden: ClassVar[tuple[str, ...]] = ()

@@ -50,6 +50,8 @@ def forecast_results(series: Described, predicted: str, held_out: str, coming: s
 class Forecasting(Pipeline):
     """Sales of several series, one row a series and period, forecast for the next `horizon` periods."""
 
+    rooms = ("forecasting",)
+
     report = "report"
     target = SALES
     own_options = ("horizon", "duplicates")
