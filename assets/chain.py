@@ -4,6 +4,7 @@ What belongs here: the frame of the chain. The links are in `tables`, `models` a
 """
 
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from resources.jobs.contract import JobKind
 from resources.revision import pinned
 from resources.storage import Storage
 
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)  # it says what is the default anyway
 ONE_RUN_A_DATASET = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
 

@@ -24,16 +24,17 @@ def code_version(pipeline: Pipeline, *parts: str, job: bool = False) -> str:
     """A digest of the code that makes an asset of the pipeline: its room, these parts of `optiflow`, and what its jobs run."""
     rooms = (f"pipelines/{room}" for room in (pipeline.name, *pipeline.rooms))
     learner = code_digest(pipeline.algorithm) if job else ""
-    texts = (*map(_digest, (*rooms, "pipelines/spec.py", *parts)), learner)
+    texts = (*map(digest_of, (*rooms, "pipelines/spec.py", *parts)), learner)
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:LENGTH]
 
 
 @cache
-def _digest(part: str) -> str:
+def digest_of(part: str) -> str:
+    """A digest of a module or package of `optiflow`, by its path."""
     digest, path = hashlib.sha256(), PACKAGE / part
     if not path.exists():
         path = path.with_suffix(".py")  # a room that is one module
     for module in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
         digest.update(f"{module.relative_to(PACKAGE).as_posix()}\0".encode())
         digest.update(module.read_bytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:LENGTH]

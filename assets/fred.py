@@ -9,7 +9,8 @@ from datetime import timedelta
 import dagster as dg
 import polars as pl
 
-from assets.chain import columns
+from assets.chain import ONE_RUN_A_DATASET, columns
+from assets.code import digest_of
 from assets.failures import plain_failures
 from resources.fred import FredResource
 
@@ -25,7 +26,8 @@ def observations_asset(partitions: dg.DynamicPartitionsDefinition, owners: Seque
         partitions_def=partitions,
         group_name="fred",
         owners=owners,
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        backfill_policy=ONE_RUN_A_DATASET,
+        code_version=digest_of("fred"),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7), warn_window=timedelta(days=2)),
         kinds={"fred", "parquet"},
         pool="fred",
