@@ -4,6 +4,7 @@ What belongs here: which facts are checked when, and what a fault leads to. What
 (`optiflow.table_checks`).
 """
 
+import warnings
 from collections.abc import Callable
 
 import dagster as dg
@@ -21,6 +22,9 @@ from resources.storage import Storage
 PARTITION_TAG = "dagster/partition"
 SHOWN_VIOLATIONS = 5
 
+# Without partitions of their own checks cannot be executed from the UI: no run would know its dataset.
+warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning)
+
 
 def chain_checks(chain: Chain) -> list[dg.AssetChecksDefinition]:
     """Every check of one pipeline. Those that guard the numbers stop the run; a weak model only warns."""
@@ -30,10 +34,10 @@ def chain_checks(chain: Chain) -> list[dg.AssetChecksDefinition]:
             asset=chain.key(asset),
             additional_deps=[chain.key(name) for name in reads],
             blocking=True,
+            partitions_def=chain.partitions,
         )
 
     def record_of(context: dg.AssetCheckExecutionContext, catalog: Catalog) -> DatasetRecord:
-        # Checks with partitions of their own are a preview in Dagster 1.13; the run knows its partition.
         dataset = context.run.tags[PARTITION_TAG]
         return pinned(context.instance, context.run.run_id, catalog, chain.pipeline.name, dataset)
 
@@ -81,7 +85,7 @@ def chain_checks(chain: Chain) -> list[dg.AssetChecksDefinition]:
             faults["train_rows_after_test_began"] = time_overlap(older, test, str(record.options.date_column))
         return _none(faults)
 
-    @dg.asset_check(asset=chain.key(chain.pipeline.report))
+    @dg.asset_check(asset=chain.key(chain.pipeline.report), partitions_def=chain.partitions)
     def skill_above_baseline(
         context: dg.AssetCheckExecutionContext, storage: Storage, catalog: Catalog
     ) -> dg.AssetCheckResult:
