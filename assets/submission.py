@@ -33,8 +33,7 @@ class Work:
     """One piece of work of a dataset's revision: what a job does, and all that its result depends on.
 
     `parts` are the data and the parameters; code and place add their own, and so does the revision if its options are for
-    one run alone. `model` is the training job whose model a
-    prediction job scores with.
+    one run alone. `model` is the training job whose model a prediction job scores with.
     """
 
     record: DatasetRecord

@@ -17,6 +17,7 @@ import polars as pl
 
 from benchmarks.accuracy.store_sales import FILE, read_sales
 from optiflow.learners.store_sales.history import prepare
+from optiflow.learners.store_sales.names import SHORT_WEEKS
 from optiflow.learners.store_sales.panel import read_panel
 from optiflow.learners.store_sales.seasonal_growth import choose_growth, seasonal_growth
 from optiflow.learners.store_sales.validation import DENSE_ORIGINS, DENSE_STEP, past_origins
@@ -47,7 +48,7 @@ def forecasts(sales: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
         train = sales.filter(pl.col("date") <= last)
         test = sales.filter(pl.col("date") > last, pl.col("date") <= last + timedelta(weeks=LONGEST))
         panel = read_panel(train.to_arrow())
-        tried = past_origins(panel, min(LONGEST, origin - 65), DENSE_ORIGINS, DENSE_STEP, "week_end")
+        tried = past_origins(panel, min(LONGEST, origin - SHORT_WEEKS), DENSE_ORIGINS, DENSE_STEP, "week_end")
         history = prepare(panel, LONGEST, "week_end")
         growth = choose_growth([(past.history, past.actual) for past in tried])
         made = np.exp(seasonal_growth(history, growth) + history.ahead[:, None])

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from optiflow_dagster.asked_runs import PARTITION_TAG, ROOT_TAG, RUN_KEY_TAG, SENSOR_TAG, UPLOADS_SENSOR
+from optiflow_dagster.asked_runs import FOLLOWS_TAG, PARTITION_TAG, ROOT_TAG, RUN_KEY_TAG, SENSOR_TAG, UPLOADS_SENSOR
 from optiflow_dagster.run_files import DamagedRunFileError, reading_events_of
 from resources.catalog.records import JobRecord
 
@@ -50,8 +50,9 @@ class NeededRuns:
         )
 
     def _follows_an_open_job(self, run: dg.DagsterRun) -> bool:
-        """`external_jobs_sensor` asks for it, by `<job>/<round>` as its run key, until it has taken the job over."""
-        return run.tags.get(RUN_KEY_TAG, "").partition("/")[0] in self._open_jobs
+        """`external_jobs_sensor` asks for it until it has taken the job over; so does whoever asks for it again."""
+        # The run key of one that is asked for again is another; older runs have no more than the key.
+        return any(run.tags.get(tag, "").partition("/")[0] in self._open_jobs for tag in (FOLLOWS_TAG, RUN_KEY_TAG))
 
     def _is_the_last_for_its_upload(self, run: dg.DagsterRun) -> bool:
         """Its run key is of the file as it lies there now, which is listed again when the sensor's memory is lost."""

@@ -22,7 +22,8 @@ from project import ROOT, Project, assert_lake_is_whole, failure, fresh_project,
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.sensors.uploads_decision import Position, choose_uploads
 from resources.fred import FredResource
-from resources.fred.http import ATTEMPTS, Timing
+from resources.fred.http import ATTEMPTS
+from resources.http_retries import Timing
 from resources.jobs.contract import JobState
 from resources.landing import pair_files
 from resources.settings import load_settings

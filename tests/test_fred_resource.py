@@ -16,7 +16,8 @@ from optiflow.errors import TransientError, UserError
 from optiflow.fred.series import PUBLICATION_LAG_DAYS, SERIES_SCHEMA
 from optiflow.fred.snapshot import SNAPSHOT_SERIES
 from resources.fred import FredResource
-from resources.fred.http import ATTEMPTS, RETRY_BUDGET_SECONDS, RateLimiter, Timing
+from resources.fred.http import ATTEMPTS, RETRY_BUDGET_SECONDS, RateLimiter
+from resources.http_retries import Timing
 from resources.storage import FileStorage, Storage
 
 SHARED_FRED = Path(os.environ.get("OPTIFLOW_SHARED_DATA", Path(__file__).parents[1] / "../shared/data")) / "fred"

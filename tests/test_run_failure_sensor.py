@@ -25,7 +25,7 @@ from optiflow_dagster.sensors.run_failure_delivery import post, publish
 from optiflow_dagster.sensors.run_failure_message import alert, as_json, cut
 from optiflow_dagster.sensors.run_failure_outbox import BEGIN_SECONDS, MAX_REFUSED, Outbox, Refused
 from resources.aws.client import HURRIED_ATTEMPTS
-from resources.fred.http import Timing
+from resources.http_retries import Timing
 
 SECRET = "T0ken-of-ours"  # pragma: allowlist secret
 

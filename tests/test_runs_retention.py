@@ -205,10 +205,12 @@ def test_what_an_open_job_refers_to_stays_until_the_job_is_followed_up(runs: Run
     first = runs.train()
     again = runs.train(tags=tried_again(first, first))
     follow_up = runs.train(tags=asked_for("external_jobs_sensor", "orders-shop-train-1/2"))
+    once_more = {"optiflow/follows": "orders-shop-train-1/2", **asked_for("unstarted_runs_sensor", f"{follow_up}/1")}
+    not_begun = runs.train(tags=once_more)
     other = runs.train(tags=asked_for("external_jobs_sensor", "orders-shop-train-11/1"))
     newest = runs.train()
     jobs = [open_job("orders-shop-train-1", first), open_job("orders-shop-train-2", "gone")]
-    assert runs.keep(open_jobs=jobs) == {first, again, follow_up, newest}
+    assert runs.keep(open_jobs=jobs) == {first, again, follow_up, not_begun, newest}
     assert runs.keep(open_jobs=[]) == {first, newest}
     assert runs.keep(open_jobs=[]) == {newest}
     assert other not in runs.instance.get_run_ids()

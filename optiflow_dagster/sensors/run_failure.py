@@ -15,7 +15,7 @@ from optiflow_dagster.run_files import DamagedRunFileError, reading_events_of
 from optiflow_dagster.sensors.run_failure_delivery import REAL, Message, sender
 from optiflow_dagster.sensors.run_failure_message import alert
 from optiflow_dagster.sensors.run_failure_outbox import Failure, Outbox, send_all
-from resources.fred.http import Timing
+from resources.http_retries import Timing
 
 FAILED = dg.DagsterEventType.RUN_FAILURE
 MAX_EVENTS = 50

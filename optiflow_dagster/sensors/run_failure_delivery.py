@@ -4,7 +4,6 @@ What belongs here: who took a message, who may take it later and who never will.
 are and in which order (`run_failure_outbox`).
 """
 
-import email.utils
 import re
 from collections.abc import Callable
 from http.client import HTTPException, HTTPMessage, InvalidURL
@@ -18,15 +17,13 @@ from optiflow.errors import TransientError, UserError
 from optiflow_dagster.sensors.run_failure_message import as_json
 from resources.aws.client import client, hurried
 from resources.aws.errors import aws_errors
-from resources.fred.http import Timing
+from resources.http_retries import Timing, may_pass, wished_seconds
 
 TIMEOUT_SECONDS = 10
 ATTEMPTS = 4
 """Of one message in one tick, half a second, one and two apart, a half more or less."""
 FIRST_PAUSE_SECONDS = 0.5
 MAX_SUBJECT = 100
-PASSING_STATUS = (408, 423, 425, 429)
-"""Beside 5xx: what a later attempt may not meet."""
 
 REAL = Timing()
 _NOT_TAKEN = "The webhook in OPTIFLOW_ALERT_URL did not take the message"
@@ -134,24 +131,12 @@ _OPENER = build_opener(_NoRedirect)
 
 def _answered(error: HTTPError, timing: Timing) -> NotTakenError | UserError:
     said = f"{error.code} {error.reason}".strip()
-    if error.code >= 500 or error.code in PASSING_STATUS:
-        return NotTakenError(f"{_NOT_TAKEN}: {said}.", _seconds(error.headers.get("Retry-After"), timing))
+    if may_pass(error.code):
+        return NotTakenError(f"{_NOT_TAKEN}: {said}.", wished_seconds(error.headers.get("Retry-After"), timing))
     mend = (
         "It has moved: set the variable to its new address" if error.code < 400 else "Mend the variable or the webhook"
     )
     return UserError(f"The webhook in OPTIFLOW_ALERT_URL refuses the message: {said}. {mend}.")
-
-
-def _seconds(retry_after: str | None, timing: Timing) -> float:
-    """A `Retry-After` header, seconds or a date, as seconds from now; 0 for none."""
-    if not retry_after:
-        return 0.0
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - timing.now())
-    except ValueError:
-        return 0.0
 
 
 def _pause(state: tenacity.RetryCallState, timing: Timing) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 from optiflow.errors import TransientError, UserError
 from optiflow_dagster.sensors.run_failure_delivery import ATTEMPTS, Message, NotTakenError, Send, deliver
-from resources.fred.http import Timing
+from resources.http_retries import Timing
 
 BEGIN_SECONDS = 20.0
 """No message is begun later in a tick, of which Dagster ends one after 60 seconds; the last takes ten at most."""

@@ -17,7 +17,8 @@ from optiflow.errors import TransientError, UserError
 from optiflow.fred import series as fred_series
 from optiflow.fred import snapshot
 from resources.fred.api import SEARCH_SCHEMA, FredApi
-from resources.fred.http import FRED_URL, KEY_PAGE, FredHttp, Timing, VintagesRefusedError
+from resources.fred.http import FRED_URL, KEY_PAGE, FredHttp, VintagesRefusedError
+from resources.http_retries import Timing
 from resources.storage import LAKE, Storage
 
 SNAPSHOT = "snapshot"

@@ -6,15 +6,11 @@ questions there are and what the answers mean (`resources.fred.api`).
 Source of the protocol: FRED's API documentation, pages "Errors" and "API Keys".
 """
 
-import email.utils
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException, HTTPResponse
-from random import random
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, quote_plus, urlsplit
 from urllib.request import urlopen
@@ -24,6 +20,7 @@ import dagster as dg
 import tenacity
 
 from optiflow.errors import OptiflowError, TransientError, UserError
+from resources.http_retries import Timing, may_pass, wished_seconds
 
 FRED_URL = "https://api.stlouisfed.org/fred"
 KEY_PAGE = "https://fred.stlouisfed.org/docs/api/api_key.html"
@@ -33,19 +30,6 @@ LONGEST_BACKOFF_SECONDS = 30.0
 RETRY_BUDGET_SECONDS = 120.0
 """A request is given up when its attempts would have to sleep longer than this, all together."""
 _ANSWERS = ("seriess", "observations")
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The clocks, the sleep and the dice of a client: real ones, unless a test says otherwise.
-
-    `monotonic` and `now` (since 1970) are in seconds; `random` is in [0, 1).
-    """
-
-    sleep: Callable[[float], None] = time.sleep
-    monotonic: Callable[[], float] = time.monotonic
-    now: Callable[[], float] = time.time
-    random: Callable[[], float] = random
 
 
 class RateLimiter:
@@ -152,9 +136,9 @@ class FredHttp:
     def _refusal(self, url: str, status: int, said: str, retry_after: str | None) -> OptiflowError:
         """The error that an answer with this status stands for."""
         lower = said.lower()
-        if status in (408, 423, 425, 429) or status >= 500:
+        if may_pass(status):
             message = f"{_question(url)}: FRED answered {status} {said}".rstrip(". ") + "."
-            return _UnavailableError(message, self._seconds(retry_after))
+            return _UnavailableError(message, wished_seconds(retry_after, self.timing))
         if "api_key" in lower or status in (401, 403):
             state = "refused the API key" if self.api_key else "wants an API key"
             return UserError(
@@ -178,17 +162,6 @@ class FredHttp:
         failure = state.outcome.exception() if state.outcome else None
         wish = failure.retry_after if isinstance(failure, _UnavailableError) else 0.0
         return max(backoff * (0.5 + self.timing.random()), wish)
-
-    def _seconds(self, retry_after: str | None) -> float:
-        """A `Retry-After` header, seconds or a date, as seconds from now; 0 for none."""
-        if not retry_after:
-            return 0.0
-        if retry_after.strip().isdigit():
-            return float(retry_after)
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - self.timing.now())
-        except ValueError:
-            return 0.0
 
     def _redact(self, text: str) -> str:
         for secret in filter(None, (self.api_key, quote_plus(self.api_key or ""))):

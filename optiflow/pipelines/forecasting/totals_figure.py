@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from optiflow.report.drawings import AMBER, BLUE, INK
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-INK, BLUE, AMBER = "#1f2933", "#2f6c9f", "#c46a1b"
 
 
 def draw_totals(history: pl.DataFrame, judged: pl.DataFrame, totals: pl.DataFrame, date: str, axes: "Axes") -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from optiflow.pipelines.forecasting.totals_figure import AMBER, BLUE, INK
+from optiflow.report.drawings import AMBER, BLUE, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
