@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets.chain import Chain
 from assets.checks import chain_checks
+from assets.fred import series_of_datasets
 from assets.models import model_asset, prediction_job_asset, training_job_asset
 from assets.results import report_asset, result_assets
 from assets.tables import enriched_asset, split_assets, upload_asset
@@ -33,4 +34,6 @@ def chain_definitions(
     """Assets and checks of a pipeline, partitioned by dataset: the chain, and its own assets out of the module of its name."""
     chain = Chain(pipeline, partitions, owners)
     own = import_module(f"assets.{pipeline.name}").own_assets(chain) if pipeline.after_report else []
-    return dg.Definitions(assets=[*chain_assets(chain), *own], asset_checks=chain_checks(chain))
+    return dg.Definitions(
+        assets=[series_of_datasets(chain), *chain_assets(chain), *own], asset_checks=chain_checks(chain)
+    )

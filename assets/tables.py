@@ -16,7 +16,7 @@ from assets.chain import ONE_RUN_A_DATASET, Chain, as_they_are, columns, lineage
 from assets.code import ENRICHED, UPLOAD
 from assets.failures import plain_failures
 from assets.fred import KEY as OBSERVATIONS
-from assets.fred import register_series
+from assets.fred import OF_DATASET, POOL, register_series, series_in_use
 from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.days import first_and_last
 from optiflow.errors import UserError
@@ -63,7 +63,11 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
     )
     @plain_failures
     def upload(
-        context: dg.AssetExecutionContext, config: UploadConfig, storage: Storage, catalog: Catalog
+        context: dg.AssetExecutionContext,
+        config: UploadConfig,
+        storage: Storage,
+        catalog: Catalog,
+        fred: FredResource,
     ) -> pl.DataFrame:
         from optiflow.upload import read_upload
 
@@ -115,6 +119,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
             }
         )
         context.set_data_version(chain.key("upload"), dg.DataVersion(version))
+        context.log_event(series_in_use(chain.key(OF_DATASET), record.dataset, options, fred))
         return table.accepted
 
     return upload
@@ -127,7 +132,8 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         "enriched",
         code=ENRICHED,
         kinds={"polars", "parquet"},
-        deps=[dg.AssetDep(OBSERVATIONS, partition_mapping=dg.AllPartitionMapping())],
+        deps=[chain.key(OF_DATASET)],
+        pool=POOL,
         ins={"upload": dg.AssetIn(chain.key("upload"))},
         description="The upload with one column per FRED series: the newest value published by the row's date.",
         metadata=columns({ROW: ("Int64", ROW_DESCRIPTION)}),
@@ -140,9 +146,10 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         day = record.options.date_column
         assert day is not None
         tables = [fred.observations(series_id) for series_id in record.options.fred_series]
-        register_series(context.instance, record.options.fred_series)
+        register_series(context.instance, record.options.fred_series, fred)
         series = pl.concat(tables) if tables else pl.DataFrame(schema=SERIES_SCHEMA)
-        dates = upload.select(pl.col(day).cast(pl.Date)).collect()[day]
+        rows = upload.collect()  # once, for the dates and for the join
+        dates = rows[day].cast(pl.Date)
         first, last = first_and_last(dates)
         coverage = series_coverage(series, dates)
         _refuse_outdated_snapshot(coverage, dates.len(), fred.source)
@@ -156,13 +163,13 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
                 "rows_after_last_value": dg.MetadataValue.json({k: v.rows_stale for k, v in coverage.items()}),
                 **lineage(
                     {
-                        **as_they_are(upload.collect_schema().names(), chain.key("upload")),
+                        **as_they_are(rows.columns, chain.key("upload")),
                         **{name: [(OBSERVATIONS, "value"), (chain.key("upload"), day)] for name in coverage},
                     }
                 ),
             }
         )
-        return enrich(upload, asof_calendar(series, first, last), day)
+        return enrich(rows.lazy(), asof_calendar(series, first, last), day)
 
     return enriched
 

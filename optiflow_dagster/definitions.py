@@ -10,8 +10,9 @@ from assets.links import chain_definitions
 from optiflow.pipelines import PIPELINES
 from optiflow_dagster.jobs import fred_job, pipeline_jobs
 from optiflow_dagster.partitions import DATASETS, SERIES
-from optiflow_dagster.schedules import fred_schedule, retraining_schedule
+from optiflow_dagster.schedules import retraining_schedule
 from optiflow_dagster.sensors.external_jobs import external_jobs_sensor
+from optiflow_dagster.sensors.fred import fred_sensor
 from optiflow_dagster.sensors.run_failure import run_failure_sensor
 from optiflow_dagster.sensors.runs_retention import runs_retention_sensor
 from optiflow_dagster.sensors.unstarted_runs import unstarted_runs_sensor
@@ -27,16 +28,14 @@ def build_definitions(settings: Settings, **resource_overrides: object) -> dg.De
     own = dg.Definitions(
         assets=[observations_asset(SERIES, settings.owners)],
         jobs=[refresh, *(job for parts in jobs.values() for job in parts.all())],
-        schedules=[
-            fred_schedule(refresh),
-            *(retraining_schedule(pipeline, jobs[name]) for name, pipeline in PIPELINES.items()),
-        ],
+        schedules=[retraining_schedule(pipeline, jobs[name]) for name, pipeline in PIPELINES.items()],
         sensors=[
             uploads_sensor(jobs, settings.upload_settle_seconds, settings.upload_queue_url),
             external_jobs_sensor(jobs.values()),
             unstarted_runs_sensor([refresh, *(job for parts in jobs.values() for job in parts.parts())]),
             run_failure_sensor(settings.alert_url),
             runs_retention_sensor(settings.keep_runs_days),
+            fred_sensor(),
         ],
         resources={**Adapters.of(settings, hide_secrets=True).by_name(), **resource_overrides},
         # Steps of one run follow one another and the heavy work is in jobs of its own: a process a step would only

@@ -1,39 +1,19 @@
-"""Schedules: FRED daily, retraining weekly."""
+"""Schedules: retraining weekly. FRED is refreshed by the condition of its asset (`assets.fred`)."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from optiflow.pipelines.spec import Pipeline
 from optiflow_dagster.asked_runs import PARTITION_TAG
 from optiflow_dagster.jobs import PRIORITY_TAG, PipelineJobs
-from optiflow_dagster.partitions import DATASETS, SERIES
+from optiflow_dagster.partitions import DATASETS
 from resources.landing import live_datasets
 from resources.storage import Storage
 
-if TYPE_CHECKING:
-    from optiflow_dagster.jobs import AssetJob
-
-DAILY = "30 6 * * *"
 WEEKLY = "0 5 * * 1"
 BEHIND_UPLOADS = "-1"
 """Thousands of retrainings wait at once; somebody waits for what was just uploaded."""
-
-
-def fred_schedule(job: "AssetJob") -> dg.ScheduleDefinition:
-    """Every day, every series that some dataset uses."""
-
-    @dg.schedule(job=job, cron_schedule=DAILY, default_status=dg.DefaultScheduleStatus.RUNNING)
-    def fred_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        """Fetches every FRED series that a dataset uses, daily."""
-        series = context.instance.get_dynamic_partitions(str(SERIES.name))
-        if not series:
-            yield dg.SkipReason("No dataset uses a FRED series yet.")
-        for series_id in series:
-            yield dg.RunRequest(run_key=f"{series_id}@{_day(context)}", partition_key=series_id)
-
-    return fred_schedule
 
 
 def retraining_schedule(pipeline: Pipeline, jobs: PipelineJobs) -> dg.ScheduleDefinition:

@@ -30,9 +30,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         with told_plainly(context.step_context.dagster_run.tags, context.step_context.previous_attempt_count):
             key = self._key(context, context.step_context.instance)
             self.storage.write_parquet(key, obj)
-            context.add_output_metadata(
-                table_metadata(self.storage, key, obj if isinstance(obj, pl.DataFrame) else None)
-            )
+            context.add_output_metadata(table_metadata(self.storage, key, obj))
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """The table as a lazy frame; a failure that names the asset to materialize if there is none."""
@@ -56,17 +54,14 @@ class LakeIOManager(dg.ConfigurableIOManager):
         return record.key(name)
 
 
-def table_metadata(storage: Storage, key: str, table: pl.DataFrame | None = None) -> dict[str, dg.MetadataValue]:
-    """Row count, byte size, address, schema and a preview of five rows of a table in the lake.
+def table_metadata(storage: Storage, key: str, table: pl.DataFrame | pl.LazyFrame) -> dict[str, dg.MetadataValue]:
+    """Row count, byte size, address, schema and a preview of five rows of a table as it was written to the lake.
 
-    A table that is in memory, as it was just written, is not read back.
+    The table itself is asked and not the file, which would be read back, from S3 even over the network.
     """
-    if table is None:
-        there = storage.scan_parquet(key)
-        preview, counted = pl.collect_all([there.head(PREVIEW_ROWS), there.select(pl.len())])
-        rows = counted.item()
-    else:
-        preview, rows = table.head(PREVIEW_ROWS), table.height
+    asked = table.lazy()
+    preview = asked.head(PREVIEW_ROWS).collect()
+    rows = asked.select(pl.len()).collect().item()  # asked together, both would wait for all columns of all rows
     columns = [dg.TableColumn(name, str(dtype)) for name, dtype in preview.schema.items()]
     records = [dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in preview.iter_rows(named=True)]
     schema = dg.TableSchema(columns)

@@ -127,13 +127,13 @@ class Project:
 
 
 @contextlib.contextmanager
-def fresh_project(folder: Path, pipeline: str = PIPELINE) -> Iterator[Project]:
+def fresh_project(folder: Path, pipeline: str = PIPELINE, **settings: object) -> Iterator[Project]:
     """A project for a whole module; no variable of the machine reaches it."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_")) and name != "OPTIFLOW_SHARED_DATA":
                 patch.delenv(name)
-        project = Project(folder, pipeline)
+        project = Project(folder, pipeline, **settings)
         with project.instance:
             yield project
         project.stop_jobs()

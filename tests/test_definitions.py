@@ -119,7 +119,7 @@ def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> N
     graph = definitions.get_repository_def().asset_graph
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        assert node.owners == ["team:optiflow"]
+        assert list(node.owners) == ["team:optiflow"]
         assert node.kinds
         assert len(node.description or "") > 20, key
         assert node.group_name == key.path[0]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
-from optiflow.fred.enrichment import enrich, future_violations, series_coverage
+from optiflow.fred.enrichment import enrich, future_violations, series_coverage, values_by_day
 from optiflow.fred.series import SERIES_SCHEMA
 
 BASE = date(2020, 1, 1)
@@ -36,6 +36,10 @@ rows = st.tuples(
 
 
 @settings(max_examples=60, deadline=None)
+def violations(enriched: pl.LazyFrame, series: pl.DataFrame) -> pl.DataFrame:
+    return future_violations(values_by_day(enriched, series, "placed").collect(), series)
+
+
 @given(order_days=st.lists(st.one_of(st.none(), dates), min_size=1, max_size=60), releases=st.lists(rows, min_size=1))
 def test_enriching_keeps_every_row_in_place_and_shows_no_future_value(order_days, releases):
     table = [(sid, seen, seen + out * DAY, value, "latest") for sid, seen, out, value in releases]
@@ -47,7 +51,7 @@ def test_enriching_keeps_every_row_in_place_and_shows_no_future_value(order_days
     enriched = enrich(orders.lazy(), calendar, "placed").collect()
     assert enriched.select("id", "placed").equals(orders)
     assert enriched.columns == ["id", "placed", *calendar.columns[1:]]
-    assert future_violations(enriched.lazy(), series, "placed").is_empty()
+    assert violations(enriched.lazy(), series).is_empty()
     for row in enriched.iter_rows(named=True):
         for series_id in calendar.columns[1:]:
             out = series.filter(pl.col("series_id") == series_id, pl.col("value").is_not_null())
@@ -101,10 +105,10 @@ def test_a_value_from_the_future_is_found_and_named():
     series = pl.concat([monthly("AAA"), monthly("BBB", lag=70)])
     orders = pl.LazyFrame({"placed": pl.date_range(BASE, BASE + 99 * DAY, eager=True)})
     sound = enrich(orders, asof_calendar(series, BASE, BASE + 99 * DAY), "placed")
-    assert future_violations(sound, series, "placed").is_empty()
+    assert violations(sound, series).is_empty()
     by_observation_date = series.with_columns(available_at="observation_date")
     leaky = enrich(orders, asof_calendar(by_observation_date, BASE, BASE + 99 * DAY), "placed")
-    found = future_violations(leaky.with_columns(AAA=sound.collect()["AAA"]), series, "placed")
+    found = violations(leaky.with_columns(AAA=sound.collect()["AAA"]), series)
     assert found["series_id"].unique().to_list() == ["BBB"]
     assert found.height == 100
     first = found.sort("day").row(0, named=True)
@@ -116,7 +120,7 @@ def test_a_single_wrong_row_among_many_is_found():
     orders = pl.LazyFrame({"placed": [BASE + (n % 50) * DAY for n in range(20_000)]})
     frame = enrich(orders, asof_calendar(series, BASE, BASE + 49 * DAY), "placed").with_row_index("n")
     wrong = frame.with_columns(pl.when(pl.col("n") == 12_345).then(None).otherwise("AAA").alias("AAA"))
-    assert future_violations(wrong, series, "placed")["found"].to_list() == [None]
+    assert violations(wrong, series)["found"].to_list() == [None]
 
 
 def test_a_series_that_begins_after_every_order_is_refused_with_both_dates():

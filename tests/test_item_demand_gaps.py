@@ -24,7 +24,7 @@ from optiflow.pipelines.forecasting.unknown import with_means
 from optiflow.pipelines.item_demand.pipeline import ITEM_DEMAND, SERIES
 from optiflow.pipelines.item_demand.sample import item_demand
 from optiflow.report.model import Outcome
-from optiflow.table_checks import filled_faults, split_faults
+from optiflow.table_checks import counted, filled_faults, split_faults
 
 FIRST = date(2022, 1, 3)
 RARE = 0.3
@@ -130,9 +130,9 @@ def sets() -> dict[str, pl.LazyFrame]:
 def test_rows_of_the_file_add_up_beside_those_that_were_added():
     tables = sets()
     assert tables["test"].filter(pl.col("row") < 0).collect().height > 0
-    assert not any(split_faults(**tables, kept_back=["sales"], filled=True).values())
-    assert not any(filled_faults(**tables, unit=ITEM_DEMAND.filled_unit).values())
-    assert split_faults(**tables, kept_back=["sales"])["surplus_rows"] > 0  # no other pipeline may add rows
+    assert not any(counted(split_faults(**tables, kept_back=["sales"], filled=True)).values())
+    assert not any(counted(filled_faults(**tables, unit=ITEM_DEMAND.filled_unit)).values())
+    assert counted(split_faults(**tables, kept_back=["sales"]))["surplus_rows"] > 0  # no other pipeline may add rows
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_row_that_was_added_wrongly_is_a_fault(fault, change):
         least = tables["actuals"].select(pl.col("row").max().over(pl.col("row") < 0)).collect()["row"].min()
         change = {"actual": pl.when(pl.col("row") == least).then(2.0).otherwise("actual")}
     tables[place] = tables[place].with_columns(**change)
-    assert filled_faults(**tables, unit=ITEM_DEMAND.filled_unit)[fault] == 1
+    assert counted(filled_faults(**tables, unit=ITEM_DEMAND.filled_unit))[fault] == 1
 
 
 def test_a_row_that_was_added_beside_one_of_the_file_is_a_fault():

@@ -1,4 +1,4 @@
-"""The schedules: FRED daily for series in use, retraining weekly for datasets that are still there."""
+"""The schedules: retraining weekly for datasets that are still there."""
 
 import os
 import time
@@ -25,23 +25,6 @@ def evaluate(
     ) as context:
         data = repository.get_schedule_def(name).evaluate_tick(context)
     return list(data.run_requests or []), data.skip_message or ""
-
-
-def test_every_series_in_use_is_fetched_once_a_day(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
-    instance.add_dynamic_partitions("optiflow_fred_series", ["UNRATE", "DGS10"])
-    requests, _ = evaluate(definitions, "fred_schedule", instance)
-    assert [(r.partition_key, r.run_key) for r in requests] == [
-        ("UNRATE", "UNRATE@2024-05-06"),
-        ("DGS10", "DGS10@2024-05-06"),
-    ]
-    again, _ = evaluate(definitions, "fred_schedule", instance)
-    tomorrow, _ = evaluate(definitions, "fred_schedule", instance, MONDAY + timedelta(days=1))
-    assert [r.run_key for r in again] == [r.run_key for r in requests]
-    assert {r.run_key for r in tomorrow}.isdisjoint(r.run_key for r in requests)
-
-
-def test_without_a_series_nothing_is_fetched(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
-    assert evaluate(definitions, "fred_schedule", instance) == ([], "No dataset uses a FRED series yet.")
 
 
 def test_only_datasets_whose_one_file_is_still_there_are_trained_again(
@@ -97,13 +80,9 @@ def test_without_a_live_dataset_nothing_is_trained(definitions, instance, adapte
     assert said == "No dataset of orders has a file in its landing folder."
 
 
-@pytest.mark.parametrize(
-    ("name", "job", "days"),
-    [("fred_schedule", "fred_job", 1), ("orders_retraining_schedule", "orders_training_job", 7)],
-)
-def test_schedules_are_due_daily_and_weekly(definitions: dg.Definitions, name: str, job: str, days: int) -> None:
-    schedule = definitions.get_repository_def().get_schedule_def(name)
+def test_retraining_is_due_weekly(definitions: dg.Definitions) -> None:
+    schedule = definitions.get_repository_def().get_schedule_def("orders_retraining_schedule")
     times = schedule_execution_time_iterator(MONDAY.timestamp(), schedule.cron_schedule, "UTC")
     first, second, third = (next(times) for _ in range(3))
-    assert second - first == third - second == timedelta(days=days)
-    assert schedule.job_name == job
+    assert second - first == third - second == timedelta(days=7)
+    assert schedule.job_name == "orders_training_job"

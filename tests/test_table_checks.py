@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from optiflow.split import ROW
-from optiflow.table_checks import balance_faults, split_faults, time_overlap, upload_faults
+from optiflow.table_checks import balance_faults, counted, split_faults, time_overlap, upload_faults
 
 DAY = date(2024, 1, 1)
 ENRICHED = pl.LazyFrame({ROW: [2, 3, 4, 5], "day": [date(2024, 1, d) for d in (1, 2, 3, 4)], "y": [1.0, 2.0, 3.0, 4.0]})
@@ -19,10 +19,10 @@ SETS = {
 
 
 def test_sound_tables_have_no_fault() -> None:
-    assert not any(upload_faults(ENRICHED, "y", "day").values())
-    assert not any(balance_faults(ENRICHED, pl.LazyFrame({ROW: [6]}), ENRICHED).values())
-    assert not any(split_faults(**SETS, kept_back=["y"]).values())
-    assert time_overlap(SETS["train"], SETS["test"], "day") == 0
+    assert not any(counted(upload_faults(ENRICHED, "y", "day")).values())
+    assert not any(counted(balance_faults(ENRICHED, pl.LazyFrame({ROW: [6]}), ENRICHED)).values())
+    assert not any(counted(split_faults(**SETS, kept_back=["y"])).values())
+    assert counted(time_overlap(SETS["train"], SETS["test"], "day")) == {"train_rows_after_test_began": 0}
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def test_sound_tables_have_no_fault() -> None:
     ],
 )
 def test_an_upload_has_exactly_the_fault_that_it_has(fault: str, columns: dict[str, list[object]]) -> None:
-    faults = upload_faults(pl.LazyFrame(columns), "y", "day")
+    faults = counted(upload_faults(pl.LazyFrame(columns), "y", "day"))
     assert {name: count for name, count in faults.items() if count} == {fault: 1}
 
 
 def test_an_upload_whose_target_is_text_is_an_error_and_no_pass() -> None:
     with pytest.raises(pl.exceptions.PolarsError):
-        upload_faults(pl.LazyFrame({ROW: [2], "day": [DAY], "y": ["many"]}), "y", "day")
+        counted(upload_faults(pl.LazyFrame({ROW: [2], "day": [DAY], "y": ["many"]}), "y", "day"))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_upload_whose_target_is_text_is_an_error_and_no_pass() -> None:
 )
 def test_enrichment_that_changes_the_rows_is_found_out(before, rejected, after, expected) -> None:
     tables = [pl.LazyFrame({ROW: rows}, schema={ROW: pl.Int64}) for rows in (before, rejected, after)]
-    assert {name: count for name, count in balance_faults(*tables).items() if count} == expected
+    assert {name: count for name, count in counted(balance_faults(*tables)).items() if count} == expected
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,10 @@ def test_enrichment_that_changes_the_rows_is_found_out(before, rejected, after, 
     ],
 )
 def test_a_split_that_leaks_or_loses_rows_is_found_out(part: str, table: pl.LazyFrame, expected) -> None:
-    faults = split_faults(**(SETS | {part: table}), kept_back=["y"])
+    faults = counted(split_faults(**(SETS | {part: table}), kept_back=["y"]))
     assert {name: count for name, count in faults.items() if count} == expected
 
 
 def test_training_rows_from_after_the_first_test_day_are_counted() -> None:
-    assert time_overlap(ENRICHED.filter(pl.col(ROW) != 3), ENRICHED.filter(pl.col(ROW) == 3), "day") == 2
+    overlap = time_overlap(ENRICHED.filter(pl.col(ROW) != 3), ENRICHED.filter(pl.col(ROW) == 3), "day")
+    assert counted(overlap) == {"train_rows_after_test_began": 2}

@@ -96,26 +96,36 @@ def series_coverage(series: pl.DataFrame, order_dates: pl.Series) -> dict[str, S
     return coverage
 
 
-def future_violations(
-    enriched: pl.LazyFrame, series: pl.DataFrame, date_column: str, *, sample: int = 100_000
-) -> pl.DataFrame:
-    """Rows of an enriched table whose value is not the newest one published by their date.
-
-    Shares no code with the calendar: a plain sweep over days and releases in Python. Rows of the same day and the same
-    values are looked at once, so that a sound table of any size is checked whole.
+def values_by_day(
+    enriched: pl.LazyFrame, series: pl.DataFrame, date_column: str, *, most: int = 100_000
+) -> pl.LazyFrame:
+    """The distinct days and values of an enriched table, which `future_violations` looks at: a few thousand as a rule.
 
     Args:
         enriched: `date_column` and a column for every series id in `series`.
         series: Rows of `optiflow.fred.series.SERIES_SCHEMA`.
         date_column: The orders' date, Date or Datetime.
-        sample: At most so many distinct (day, values) are looked at.
+        most: At most so many are given.
+    """
+    ids = series["series_id"].unique(maintain_order=True)
+    return enriched.select(pl.col(date_column).dt.date().alias(DAY), *ids).drop_nulls(DAY).unique().head(most)
+
+
+def future_violations(seen: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
+    """Values of an enriched table that are not the newest ones published by their day.
+
+    Shares no code with the calendar: a plain sweep over days and releases in Python. Rows of the same day and the same
+    values are looked at once, so that a sound table of any size is checked whole.
+
+    Args:
+        seen: As from `values_by_day`.
+        series: Rows of `optiflow.fred.series.SERIES_SCHEMA`.
 
     Returns:
         `day`, `series_id`, `found`, `expected`, one row per wrong value; empty if all is well.
     """
     ids = [str(series_id) for series_id in series["series_id"].unique(maintain_order=True)]
-    seen = enriched.select(pl.col(date_column).dt.date().alias(DAY), *ids).drop_nulls(DAY).unique().head(sample)
-    rows = seen.collect(engine="streaming").sort(DAY)
+    rows = seen.sort(DAY)
     wrong = []
     for series_id in ids:
         expected = _newest_by_day(series.filter(pl.col("series_id") == series_id), rows[DAY].to_list())

@@ -4,6 +4,7 @@ What belongs here: which of the three answers, and how fresh a copy must be. Wha
 (`resources.fred.api`, `resources.fred.http`), publication dates and joins (`optiflow`).
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ class SeriesInfo:
     """What a series is and where our copy comes from.
 
     `frequency` is FRED's short code, `vintage` as in `SERIES_SCHEMA`, `source` the server's address or `snapshot`,
-    `fetched_at` seconds since 1970 (UTC).
+    `fetched_at` seconds since 1970 (UTC), `digest` that of the observations, empty of a copy that an older version made.
     """
 
     series_id: str
@@ -39,6 +40,7 @@ class SeriesInfo:
     vintage: str
     source: str
     fetched_at: float
+    digest: str = ""
 
 
 class FredResource(dg.ConfigurableResource):
@@ -112,6 +114,7 @@ class FredResource(dg.ConfigurableResource):
             vintage=frame["vintage"][0],
             source=self.source,
             fetched_at=self.timing.now(),
+            digest=hashlib.sha256(frame.write_csv().encode()).hexdigest()[:12],
         )
         self.storage.write_parquet(_observations_key(series_id), frame)
         # After the data: a crash between the two leaves a copy that looks too old, not one that looks fresh.
@@ -140,6 +143,17 @@ class FredResource(dg.ConfigurableResource):
             return series.title if series else ""
         known = self._cached_info(series_id)
         return known.title if known else ""
+
+    def version(self, *series_ids: str) -> str:
+        """Which figures of these series we hold, as a digest that changes when one of them does; asks nobody."""
+        held = sorted((series_id, self._held(series_id)) for series_id in series_ids)
+        return hashlib.sha256(json.dumps(held).encode()).hexdigest()[:12]
+
+    def _held(self, series_id: str) -> str:
+        if self.source == SNAPSHOT:
+            return SNAPSHOT
+        known = self._cached_info(series_id)
+        return known.digest if known else ""
 
     def search(self, text: str, limit: int = 20) -> pl.DataFrame:
         """Series whose description matches `text`, the best first, by `SEARCH_SCHEMA`.

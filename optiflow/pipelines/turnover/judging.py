@@ -114,7 +114,9 @@ def _error_and_margin(gain: np.ndarray, created: pl.Series) -> tuple[float | Non
         return None, None
     rest = gain - gain.mean()
     errors = [(float(gain.std(ddof=1)) / np.sqrt(items), items - 1)]
-    sums = pl.DataFrame({"day": created, "rest": rest}).group_by("day").agg(pl.col("rest").sum())["rest"].to_numpy()
+    # In order, so that a report made again has the same last digits.
+    by_day = pl.DataFrame({"day": created, "rest": rest}).group_by("day", maintain_order=True)
+    sums = by_day.agg(pl.col("rest").sum())["rest"].to_numpy()
     if len(sums) > 1:
         errors.append((float(np.sqrt(len(sums) / (len(sums) - 1) * np.sum(sums**2))) / items, len(sums) - 1))
     margins = [(error, error * student_t(degrees)) for error, degrees in errors]
