@@ -1,9 +1,12 @@
-"""The days that a table spans."""
+"""The days that a table spans, and the year between a day and the same one of last year."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import cast
 
 import polars as pl
+
+YEAR = timedelta(weeks=52)
+"""364 days, so that weekdays and most holidays stay in place."""
 
 
 def first_and_last(days: pl.Series) -> tuple[date, date]:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -358,6 +359,20 @@ def test_without_credentials_the_message_names_the_variables(jobs, monkeypatch):
     for act in (lambda: jobs.submit(nothing("a")), jobs.list_active, lambda: jobs.stop("a", TRAINING)):
         with pytest.raises(UserError, match="AWS_ACCESS_KEY_ID"):
             act()
+
+
+def test_each_result_of_a_job_is_fetched_once_by_whoever_asks_for_it(jobs, aws):
+    names = ("predictions", "curves", "stock")
+    for name in names:
+        client("s3").put_object(Bucket=BUCKET, Key=f"jobs/shop/output/{name}.parquet.out", Body=b"rows")
+    done = JobState(
+        "shop", PROCESSING, JobStatus.COMPLETED, datetime.now(UTC), output_uri=f"s3://{BUCKET}/jobs/shop/output"
+    )
+    for name in names:
+        with jobs.output(done, name) as folder:
+            assert [path.name for path in folder.iterdir()] == [f"{name}.parquet.out"]
+    fetched = [call["key"] for call in aws.requests() if call["operation"] == "s3:GetObject"]
+    assert sorted(fetched) == sorted(f"jobs/shop/output/{name}.parquet.out" for name in names)
 
 
 def test_an_output_that_is_gone_is_told(jobs, data):

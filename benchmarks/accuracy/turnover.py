@@ -31,7 +31,7 @@ DATA_SET = "sample"
 ITEMS, SEED = 3000, 11
 ORIGINS = (date(2015, 4, 30), date(2015, 8, 31), date(2015, 12, 31))
 AHEAD = timedelta(days=60)
-HORIZON = f"60 days, {len(ORIGINS)} origins"
+SALE_DAYS = f"60 days, {len(ORIGINS)} origins"
 SKILL = "skill"
 CARS = "used_cars"
 CARS_FILE = Path("used_cars/listings.csv")
@@ -88,26 +88,26 @@ def _of_sample() -> Iterator[Accuracy]:
     errors = {name: day_errors(days, sold[column].to_numpy()) for name, column in methods.items()}
     for name, error in errors.items():
         for metric, value in error.items():
-            yield Accuracy(DATA_SET, name, HORIZON, f"{metric.upper()}, days", value)
+            yield Accuracy(DATA_SET, name, SALE_DAYS, f"{metric.upper()}, days", value)
     skill = {metric: 1 - error / errors["mean of the category"][metric] for metric, error in errors["optiflow"].items()}
     for metric, value in skill.items():
-        yield Accuracy(DATA_SET, "optiflow", HORIZON, f"{metric.upper()} {SKILL}", value, low=0.0)
+        yield Accuracy(DATA_SET, "optiflow", SALE_DAYS, f"{metric.upper()} {SKILL}", value, low=0.0)
     pairs = concordance(
         rows["watched"].to_numpy(), rows["sold"].is_not_null().to_numpy(), rows["expected_days"].to_numpy()
     )
     assert pairs is not None
-    yield Accuracy(DATA_SET, "optiflow", HORIZON, "concordance", pairs, low=0.5)
+    yield Accuracy(DATA_SET, "optiflow", SALE_DAYS, "concordance", pairs, low=0.5)
     quick = rows["quick"].to_numpy()
     threshold = float(rows["base_rate"].to_numpy().mean())
     chances = {"optiflow": "chance_30_days", "base rate": "base_rate"}
     told = {name: chance_figures(quick, rows[column].to_numpy(), threshold) for name, column in chances.items()}
     for metric in ("precision", "recall", "f1"):
-        yield Accuracy(DATA_SET, "optiflow", HORIZON, metric, told["optiflow"][metric])
+        yield Accuracy(DATA_SET, "optiflow", SALE_DAYS, metric, told["optiflow"][metric])
     for name, figure in told.items():
-        yield Accuracy(DATA_SET, name, HORIZON, "log-loss", figure["log_loss"])
-        yield Accuracy(DATA_SET, name, HORIZON, "Brier score", figure["brier"])
+        yield Accuracy(DATA_SET, name, SALE_DAYS, "log-loss", figure["log_loss"])
+        yield Accuracy(DATA_SET, name, SALE_DAYS, "Brier score", figure["brier"])
     gain = 1 - told["optiflow"]["log_loss"] / told["base rate"]["log_loss"]
-    yield Accuracy(DATA_SET, "optiflow", HORIZON, f"log-loss {SKILL}", gain, low=0.0)
+    yield Accuracy(DATA_SET, "optiflow", SALE_DAYS, f"log-loss {SKILL}", gain, low=0.0)
 
 
 def _judged(origin: date) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from optiflow.learners.turnover.boosting import Rows
 from optiflow.learners.turnover.calibration import Platt, Spread, cross_fitted, fit_platt, fit_spread
 from optiflow.learners.turnover.features import Encoder
 from optiflow.learners.turnover.measures import log_loss, log_losses
-from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.learners.turnover.parameters import SALE_DAYS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,13 +50,13 @@ def fit_chance(
 
     def by_days(fitted: "np.ndarray", held: "np.ndarray") -> "np.ndarray":
         again = fit_spread(margin[judged[fitted]], watched.labels.take(judged[fitted]), spread.spread)
-        return survival.chance_within(HORIZON, again.middle(margin[judged[held]]), again.spread)
+        return survival.chance_within(SALE_DAYS, again.middle(margin[judged[held]]), again.spread)
 
     chance = cross_fitted(len(judged), by_days)
     fewest = [min(int(q.sum()), int((~q).sum())) for q in (fit.labels.quick[fit.labels.judged], quick)]
     if min(fewest) < FEWEST_OF_EACH:
         note = (
-            f"Of the items watched for {HORIZON} days, fewer than {FEWEST_OF_EACH} sold within them, or fewer than "
+            f"Of the items watched for {SALE_DAYS} days, fewer than {FEWEST_OF_EACH} sold within them, or fewer than "
             f"{FEWEST_OF_EACH} did not, in the training or the validation rows: the chance comes from the days alone."
         )
         return Chance("days", chance, {}, notes=(note,))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optiflow.errors import UserError
-from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.learners.turnover.parameters import SALE_DAYS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,8 +52,8 @@ class Labels:
                 f"channel {channel}, row {first + 1}: created {created[first]}, sold {sold[first]}, export {as_of[first]} "
                 "are not in this order: leave such rows out."
             )
-        judged = watched >= HORIZON
-        return cls(np.maximum(days, SHORTEST), is_sold, judged, judged & is_sold & (days <= HORIZON))
+        judged = watched >= SALE_DAYS
+        return cls(np.maximum(days, SHORTEST), is_sold, judged, judged & is_sold & (days <= SALE_DAYS))
 
     def take(self, rows: "np.ndarray") -> "Labels":
         """Those of some rows, by position."""

@@ -15,7 +15,7 @@ from optiflow.learners.turnover import survival
 from optiflow.learners.turnover.boosting import matrix_of
 from optiflow.learners.turnover.calibration import Platt, Spread
 from optiflow.learners.turnover.features import Encoder
-from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.learners.turnover.parameters import SALE_DAYS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ class Model:
         matrix = matrix_of(self.encoder.transform(rows), self.encoder)
         days = self.spread.middle(self.days.predict(matrix, output_margin=True))
         if self.classifier is None or self.platt is None:
-            chance = survival.chance_within(HORIZON, days, self.spread.spread)
+            chance = survival.chance_within(SALE_DAYS, days, self.spread.spread)
         else:
             chance = self.platt.chance(self.classifier.predict(matrix, output_margin=True))
         return Answers(days, chance)

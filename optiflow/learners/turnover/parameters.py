@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from optiflow.learners.hyperparameters import MAX_INT, Choice, Number, Pattern
 
-HORIZON = 30
+SALE_DAYS = 30
 """The chance is that of a sale within so many days of creation."""
 
 FEWEST_SOLD = 20

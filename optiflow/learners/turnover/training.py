@@ -25,7 +25,7 @@ from optiflow.learners.turnover.measures import (
     day_errors,
 )
 from optiflow.learners.turnover.model import Model, save
-from optiflow.learners.turnover.parameters import FEWEST_SOLD, HORIZON
+from optiflow.learners.turnover.parameters import FEWEST_SOLD, SALE_DAYS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,7 +71,7 @@ def train(
 
     days, spread = _fit_days(fit, watched, encoder, parameters, say)
     chance = fit_chance(fit, watched, encoder, parameters, days, spread)
-    say(f"Chance of a sale within {HORIZON} days: from the {chance.chosen} {chance.candidates or ''}".rstrip())
+    say(f"Chance of a sale within {SALE_DAYS} days: from the {chance.chosen} {chance.candidates or ''}".rstrip())
     model = Model(
         retailer=str(parameters["retailer"]) if "retailer" in parameters else None,
         encoder=encoder,

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from optiflow.days import periods_spanned
+from optiflow.days import YEAR, periods_spanned
 
-YEAR, LATELY_WEEKS = "364d", 8
+LATELY_WEEKS = 8
 FLAT_DAYS, LEAST = (28, 364), 4
 """The days of flat means, and the fewest values that one is taken of. Of rows on two days a week, 28 days have eight."""
 
@@ -84,7 +84,7 @@ def usual(history: pl.DataFrame, rows: pl.DataFrame, keys: Sequence[str], date: 
 
 
 def _a_year_before(history: pl.DataFrame, rows: pl.DataFrame, keys: Sequence[str], date: str, value: str) -> pl.Series:
-    moved = history.select(*keys, pl.col(date).dt.offset_by(YEAR), naive=pl.col(value).cast(pl.Float64))
+    moved = history.select(*keys, pl.col(date) + YEAR, naive=pl.col(value).cast(pl.Float64))
     return rows.select(*keys, date).join(moved, on=[*keys, date], how="left", maintain_order="left")["naive"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from optiflow.days import first_and_last
+from optiflow.days import YEAR, first_and_last
 from optiflow.report.extras import ReportTable
 from optiflow.report.wording import percent
 
@@ -89,7 +89,7 @@ def movers_table(
         unknown: What counts for days that are not known, in words.
     """
     first, last = first_and_last(sold["date"])
-    period, year_ago = timedelta(days=days), last - timedelta(364)
+    period, year_ago = timedelta(days=days), last - YEAR
 
     def total(rows: pl.DataFrame, after: Any, value: str, name: str) -> pl.DataFrame:
         span = rows.filter((pl.col("date") > after) & (pl.col("date") <= after + period))

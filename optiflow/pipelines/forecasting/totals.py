@@ -11,11 +11,13 @@ from typing import Any
 
 import polars as pl
 
+from optiflow.days import YEAR
+
 COVERAGE = 0.8
 FEWEST = 4
 """The largest of four errors is the first that a fifth exceeds once in five times: with less there is no 80 % band."""
 
-PEAK, NOISE, AROUND, YEAR = 0.15, 3.0, 13, timedelta(weeks=52)
+PEAK, NOISE, AROUND = 0.15, 3.0, 13
 """A total stands out if it differs from the median of the 13 weeks around it, on the same weekday, by over 15 % and by over
 three standard deviations, as chance alone makes one in 400 differ. At Christmas 15 % is enough: that it is one is no chance."""
 

@@ -1,16 +1,15 @@
 """Tables of a report on weekly forecasts: the weeks to come, each store's, how far off the hold-out was, who competed."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any
 
 import polars as pl
 
+from optiflow.days import YEAR
 from optiflow.pipelines.forecasting.tables import as_percent, with_shares
 from optiflow.report.extras import ReportTable
 
 SHOWN_ROWS = 15
-YEAR = timedelta(weeks=52)
 
 
 def weeks_table(totals: pl.DataFrame, sold: pl.DataFrame, forecast: pl.DataFrame, range_from: str) -> ReportTable:

@@ -10,7 +10,7 @@ from datetime import date
 import polars as pl
 
 from optiflow.errors import UserError
-from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.learners.turnover.parameters import SALE_DAYS
 from optiflow.options import SplitOptions
 from optiflow.split import ROW, split_rows
 from optiflow.upload.faults import cell_faults, no_faults
@@ -79,9 +79,9 @@ def judging_horizon(watched: pl.Series, fraction: float) -> int:
     the horizon is censored within it, and counting such items by what is known of them would count the quick ones only.
     The horizon looks at dates of creation alone, never at sales.
     """
-    share = {horizon: (watched >= horizon).sum() / len(watched) for horizon in (HORIZON, *SHORTER)}
-    if share[HORIZON] >= min(4 * fraction, 0.5):
-        return HORIZON
+    share = {horizon: (watched >= horizon).sum() / len(watched) for horizon in (SALE_DAYS, *SHORTER)}
+    if share[SALE_DAYS] >= min(4 * fraction, 0.5):
+        return SALE_DAYS
     return next((horizon for horizon in SHORTER if share[horizon] >= 2 / 3), SHORTER[-1])
 
 
@@ -107,7 +107,7 @@ def hold_out_drawn(rows: pl.DataFrame, split: SplitOptions) -> tuple[pl.DataFram
 
 def _held_out(rows: pl.DataFrame, judged: pl.DataFrame, fraction: float) -> int:
     # The items of a young file were put on sale on few days and hardly differ yet: it takes more of them to see a gain.
-    least = HELD_OUT_IF_YOUNG if rows["horizon"][0] < HORIZON else 0.0
+    least = HELD_OUT_IF_YOUNG if rows["horizon"][0] < SALE_DAYS else 0.0
     wanted = math.ceil(min(rows.height * max(fraction, least), judged.height * max(fraction, 0.5)))
     # Two are left even of a fraction of 0.99: one to watch the training, one to learn from.
     return max(min(wanted, judged.height - 2), 1)
@@ -119,10 +119,10 @@ def require_watched(rows: pl.DataFrame) -> None:
     Raises:
         UserError: fewer than 40 items were watched for 30 days.
     """
-    old = rows.filter(WATCHED >= HORIZON).height
+    old = rows.filter(WATCHED >= SALE_DAYS).height
     if old < FEWEST_JUDGED:
         raise UserError(
-            f"{old} of {rows.height} items {'was' if old == 1 else 'were'} put on sale {HORIZON} days or more before the export, at least "
+            f"{old} of {rows.height} items {'was' if old == 1 else 'were'} put on sale {SALE_DAYS} days or more before the export, at least "
             f"{FEWEST_JUDGED} are needed: upload older items too."
         )
 

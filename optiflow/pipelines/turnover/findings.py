@@ -14,7 +14,7 @@ import polars as pl
 from optiflow.learners.turnover.concordance import concordance
 from optiflow.learners.turnover.measures import brier, calibration_bins, chance_figures, log_loss
 from optiflow.learners.turnover.model import STOCK_HORIZONS
-from optiflow.learners.turnover.parameters import HORIZON
+from optiflow.learners.turnover.parameters import SALE_DAYS
 from optiflow.pipelines.turnover.dates import watched_for
 from optiflow.pipelines.turnover.judging import Gain
 from optiflow.pipelines.turnover.pricing import best_prices
@@ -137,10 +137,10 @@ def horizon_warnings(train: pl.DataFrame, told: Told) -> tuple[str, ...]:
     """What to know of items that were not watched for long."""
     young = train.filter(~watched_for(told.horizon)).height
     said = []
-    if told.horizon < HORIZON:
+    if told.horizon < SALE_DAYS:
         said.append(
-            f"Too few items were watched for {HORIZON} days: the model is judged by its chances of a sale within "
-            f"{told.horizon} days. Those of {HORIZON} days and more lie beyond what could be checked."
+            f"Too few items were watched for {SALE_DAYS} days: the model is judged by its chances of a sale within "
+            f"{told.horizon} days. Those of {SALE_DAYS} days and more lie beyond what could be checked."
         )
     if told.gain.days == 1 < told.gain.items:
         said.append(

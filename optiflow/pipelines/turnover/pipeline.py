@@ -10,7 +10,7 @@ from optiflow.artifact import SUMMARY_FILE
 from optiflow.errors import UserError
 from optiflow.learners.turnover import survival
 from optiflow.learners.turnover.model import COLUMNS, MODEL_FILES, contributions
-from optiflow.learners.turnover.parameters import FEWEST_SOLD, HORIZON
+from optiflow.learners.turnover.parameters import FEWEST_SOLD, SALE_DAYS
 from optiflow.options import DatasetOptions, SplitOptions
 from optiflow.pipelines.finished import EXPLAINED_ROWS, FinishedRun, Kept, Learned
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
@@ -114,7 +114,7 @@ class Turnover(Pipeline):
     def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
         """Empty cells by column, unsold items, items younger than 30 days, and the days within which items are judged."""
         nulls = {f"no_{name}": rows[name].null_count() for name in TEXTS}
-        young = rows.select((WATCHED < HORIZON).sum()).item()
+        young = rows.select((WATCHED < SALE_DAYS).sum()).item()
         unsold_items, judged_at = rows["sold"].null_count(), int(rows["horizon"][0])
         return {
             **nulls,
@@ -225,7 +225,7 @@ def with_chance(run: FinishedRun) -> pl.DataFrame:
     """The held-out rows with `quick`, sold within the horizon, and the `chance` of it that the model had said."""
     rows = run.held_out
     horizon = int(rows["horizon"][0])
-    if horizon == HORIZON:
+    if horizon == SALE_DAYS:
         chance = rows["chance_30_days"]
     else:
         days = rows["expected_days"].to_numpy()
