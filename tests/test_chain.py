@@ -135,7 +135,7 @@ def test_every_asset_has_group_kinds_owners_and_a_description(project):
     for spec in specs:
         assert spec.group_name == spec.key.path[0]
         assert spec.kinds
-        assert spec.owners == ["team:optiflow"]
+        assert list(spec.owners) == ["team:optiflow"]
         assert len(spec.description or "") > 20
 
 
