@@ -4,9 +4,11 @@ import contextlib
 import io
 import json
 import tarfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -16,7 +18,11 @@ import numpy as np
 import polars as pl
 import pytest
 import xgboost
+from aws_double import job_log
 from aws_double.client import REGION, AwsDouble
+from aws_double.job import ACCOUNT, TRAINING, Job
+from aws_double.job_log import JobLog
+from moto.logs.models import LogGroup, logs_backends
 
 BUCKET = "lake"
 IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.0-5"
@@ -241,6 +247,54 @@ def test_a_job_without_input_objects_fails_as_the_clients_error(sagemaker: Any) 
     sagemaker.create_training_job(**training("empty"))
     job = ended(lambda: sagemaker.describe_training_job(TrainingJobName="empty"), "Failed")
     assert job["FailureReason"].startswith('ClientError: No S3 objects found under S3 URL "s3://lake/train/"')
+
+
+def test_a_job_that_the_double_itself_cannot_do_ends_and_says_why(sagemaker: Any) -> None:
+    request = processing("nowhere", "")
+    request["AppSpecification"]["ContainerEntrypoint"] = ["/no/such/program"]
+    sagemaker.create_processing_job(**request)
+    job = ended(lambda: sagemaker.describe_processing_job(ProcessingJobName="nowhere"), "Failed")
+    assert job["FailureReason"].startswith("The test double itself failed: FileNotFoundError")
+
+
+def test_two_jobs_that_begin_to_log_at_once_both_keep_their_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is stopped while moto makes the group that both need, until the second has logged or waits for it."""
+    create, entered, second_logged = LogGroup.__init__, threading.Event(), threading.Event()
+
+    def interrupted(group: LogGroup, *arguments: Any) -> None:
+        create(group, *arguments)
+        if not entered.is_set():
+            entered.set()
+            second_logged.wait(0.5)
+
+    monkeypatch.setattr(LogGroup, "__init__", interrupted)
+    region = "eu-north-1"  # which no other test logs in
+    jobs = [Job(TRAINING, {"TrainingJobName": name}, region) for name in ("first", "second")]
+
+    def log(job: Job) -> None:
+        JobLog(job, "algo").add(f"a line of {job.name}")
+
+    thread = threading.Thread(target=log, args=(jobs[0],))
+    thread.start()
+    assert entered.wait(10)
+    log(jobs[1])
+    second_logged.set()
+    thread.join()
+    streams = logs_backends[ACCOUNT][region].groups["/aws/sagemaker/TrainingJobs"].streams
+    said = {name: [event.message for event in stream.events] for name, stream in streams.items()}
+    assert said == {"first/algo": ["a line of first"], "second/algo": ["a line of second"]}
+
+
+def test_a_clock_that_is_set_back_does_not_end_a_jobs_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    times = iter([now, now, now - 60, now + 1])
+    monkeypatch.setattr(job_log, "time", SimpleNamespace(time=lambda: next(times), monotonic=lambda: 1.0))
+    log = JobLog(Job(TRAINING, {"TrainingJobName": "back"}, "eu-north-1", created=now), "algo")
+    for number in range(4):
+        log.add(f"line {number}")
+    log.flush()
+    stream = logs_backends[ACCOUNT]["eu-north-1"].groups["/aws/sagemaker/TrainingJobs"].streams["back/algo"]
+    assert [event.message for event in stream.events] == [f"line {number}" for number in range(4)]
 
 
 def test_stop_kills_the_program(sagemaker: Any) -> None:
