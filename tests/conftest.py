@@ -9,13 +9,14 @@ import pytest
 from aws_chain_project import bucket
 from aws_double.fixtures import aws, aws_double
 from postgres import postgres_server, postgres_url
+from slow_first import pytest_collection_modifyitems
 
 from optiflow_dagster.definitions import build_definitions
 from resources.adapters import Adapters
 from resources.fred.http import PROCESS_LIMITER
 from resources.settings import Settings, load_settings
 
-__all__ = ["aws", "aws_double", "bucket", "postgres_server", "postgres_url"]
+__all__ = ["aws", "aws_double", "bucket", "postgres_server", "postgres_url", "pytest_collection_modifyitems"]
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ("OPTIFLOW_SHARED_DATA",)
