@@ -1,6 +1,8 @@
 """Fixtures that several test files share: a project of its own per test, and the definitions for it."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,8 +61,20 @@ def definitions(settings: Settings) -> dg.Definitions:
     return build_definitions(settings)
 
 
+@pytest.fixture(scope="session")
+def empty_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of an empty Dagster instance: to copy them takes a quarter of the time that it takes to make its tables."""
+    folder = tmp_path_factory.mktemp("empty_instance")
+    with dg.instance_for_test(temp_dir=str(folder)) as made:
+        made.get_runs()
+        made.all_instigator_state()
+    return folder
+
+
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
+def instance(empty_instance: Path) -> Iterator[dg.DagsterInstance]:
     """An empty Dagster instance on disk."""
-    with dg.instance_for_test() as instance:
-        yield instance
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        shutil.copytree(empty_instance, folder, dirs_exist_ok=True)
+        with dg.instance_for_test(temp_dir=folder) as instance:
+            yield instance
