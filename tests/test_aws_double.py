@@ -6,6 +6,7 @@ import json
 import tarfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +31,8 @@ ROLE = "arn:aws:iam::123456789012:role/optiflow"
 RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
 FINAL = ("Completed", "Failed", "Stopped")
 ONCE = botocore.config.Config(retries={"max_attempts": 0})
+PATIENCE_SECONDS = 60
+"""For what takes a second on a quiet machine, and on a busy one as long as it takes to start a process."""
 SLEEPER = "import time; print('asleep', flush=True); time.sleep(600)"
 
 
@@ -98,7 +101,9 @@ def transform(name: str, uri: str, content_type: str = "text/csv") -> dict[str, 
     }
 
 
-def ended(describe: Callable[[], dict[str, Any]], status: str = "Completed", seconds: float = 20) -> dict[str, Any]:
+def ended(
+    describe: Callable[[], dict[str, Any]], status: str = "Completed", seconds: float = PATIENCE_SECONDS
+) -> dict[str, Any]:
     """The description of a job once it has the status; another end fails."""
     deadline = time.monotonic() + seconds
     while True:
@@ -298,15 +303,16 @@ def test_a_clock_that_is_set_back_does_not_end_a_jobs_log(monkeypatch: pytest.Mo
 
 
 def test_stop_kills_the_program(sagemaker: Any) -> None:
-    sagemaker.create_processing_job(**processing("sleeper", SLEEPER))
-    deadline = time.monotonic() + 10
-    while not (running := _processes_with("time.sleep(600)")):
+    mark = uuid.uuid4().hex  # other workers have sleepers, too
+    sagemaker.create_processing_job(**processing("sleeper", f"{SLEEPER}  # {mark}"))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (running := _processes_with(mark)):
         assert time.monotonic() < deadline
     sagemaker.stop_processing_job(ProcessingJobName="sleeper")
     assert sagemaker.describe_processing_job(ProcessingJobName="sleeper")["ProcessingJobStatus"] in ("Stopping", "Stopped")  # fmt: skip
     ended(lambda: sagemaker.describe_processing_job(ProcessingJobName="sleeper"), "Stopped")
     assert running
-    assert not _processes_with("time.sleep(600)")
+    assert not _processes_with(mark)
     with refused("ValidationException", "status Stopped"):
         sagemaker.stop_processing_job(ProcessingJobName="sleeper")
 
@@ -330,7 +336,7 @@ def test_two_jobs_run_at_once_and_the_third_waits(aws: AwsDouble, sagemaker: Any
     for name in ("one", "two", "three"):
         sagemaker.create_processing_job(**processing(name, "print('done')"))
     started = lambda: [n for n in ("one", "two", "three") if "ProcessingStartTime" in sagemaker.describe_processing_job(ProcessingJobName=n)]  # noqa: E731  # fmt: skip
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while len(started()) < 2:
         assert time.monotonic() < deadline
     assert len(started()) == 2
@@ -416,7 +422,7 @@ def test_faults_of_jobs_come_by_name(aws: AwsDouble, s3: Any, sagemaker: Any) ->
         sagemaker.create_training_job(**training(name))
     failed = ended(lambda: sagemaker.describe_training_job(TrainingJobName="orders-1"), "Failed")
     assert failed["FailureReason"].startswith("CapacityError")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while sagemaker.list_training_jobs(NameContains="ghost")["TrainingJobSummaries"]:
         assert time.monotonic() < deadline
 
