@@ -262,6 +262,35 @@ def test_a_job_that_the_double_itself_cannot_do_ends_and_says_why(sagemaker: Any
     assert job["FailureReason"].startswith("The test double itself failed: FileNotFoundError")
 
 
+def test_objects_that_are_put_again_while_a_job_fetches_them_are_fetched_as_they_were_put(
+    s3: Any, sagemaker: Any
+) -> None:
+    keys, contents = [f"rows/{number}.csv" for number in range(10)], [bytes([letter]) * 1_000_000 for letter in b"ab"]
+    for key in keys:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=contents[0])
+    check = "import pathlib; assert all(len({*f.read_bytes()}) == 1 for f in pathlib.Path('/opt/ml/processing').glob('*/*'))"
+    inputs = [
+        {
+            "InputName": name,
+            "S3Input": {
+                "S3Uri": "s3://lake/rows/",
+                "LocalPath": f"/opt/ml/processing/{name}",
+                "S3DataType": "S3Prefix",
+                "S3InputMode": "File",
+            },
+        }
+        for name in "abcdefghij"
+    ]
+    sagemaker.create_processing_job(**processing("reader", check, ProcessingInputs=inputs))
+    describe = lambda: sagemaker.describe_processing_job(ProcessingJobName="reader")  # noqa: E731
+    for number in range(1, 40):
+        if describe()["ProcessingJobStatus"] in FINAL:
+            break
+        for key in keys:
+            s3.put_object(Bucket=BUCKET, Key=key, Body=contents[number % 2])
+    ended(describe)
+
+
 def test_two_jobs_that_begin_to_log_at_once_both_keep_their_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first is stopped while moto makes the group that both need, until the second has logged or waits for it."""
     create, entered, second_logged = LogGroup.__init__, threading.Event(), threading.Event()
