@@ -25,8 +25,9 @@ dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000
 	@mkdir -p $(addprefix .optiflow/uploads/,orders store_sales item_demand turnover stock_movements)
 	@$(BIN)/python -W ignore::FutureWarning -m dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
+# Three on two cores: the tests of the daemon wait most of their time.
 test: .venv/dev .venv-image/ready ## Set up, then run every test
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 3 --dist worksteal
 
 test-crash: .venv/dev ## Kill runs at 30 random points, watch the ends of 30 (15 to 30 minutes)
 	@OPTIFLOW_TEST_RUN_ENDS=30 $(BIN)/pytest tests/test_run_launcher.py
@@ -82,8 +83,8 @@ setup: .venv/dev .venv-image/ready
 	@touch $@ .venv/run
 
 # What AWS's XGBoost image has of what our packed source needs, what the learners' REQUIREMENTS add to it, and nothing
-# of ours: tests run the source in it.
-.venv-image/ready: constraints.txt Makefile | .venv/bin/python
+# of ours: tests run the source in it. After .venv, whose wheels are in pip's cache then, and beside the checks of `make -j2`.
+.venv-image/ready: constraints.txt Makefile | .venv/dev
 	@$(PYTHON) -m venv .venv-image
 	@.venv-image/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
 		xgboost pandas scikit-learn pyarrow lightgbm mlforecast statsforecast optuna

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 import polars as pl
 import yaml
+from ports import free_port
 
 from optiflow.pipelines.orders import sample as samples
 from resources.adapters import Adapters
@@ -50,9 +50,7 @@ class DagsterDev:
 
     def start(self) -> None:
         """Start UI, daemon and code server in a process group of their own."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
+        port = str(free_port())
         self.address = f"http://127.0.0.1:{port}"
         log = (self.folder / "dev.log").open("ab")
         command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", port]

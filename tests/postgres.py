@@ -8,9 +8,7 @@ import importlib.util
 import itertools
 import os
 import pwd
-import random
 import shutil
-import socket
 import stat
 import subprocess
 import tempfile
@@ -21,11 +19,10 @@ from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import pytest
+from ports import free_port
 
 USER, PASSWORD = "optiflow", "p@ss/w%rd"  # pragma: allowlist secret  # marks that a URL must escape
 SERVER_ACCOUNTS = ("postgres", "nobody")
-PORTS = range(20_000, 32_000)
-"""Below the ports that systems give to outgoing connections, so that the port is still free after a stop."""
 
 # Nothing is to survive a power cut here; but what was committed survives a crash of the server, as it does in earnest,
 # so synchronous_commit stays on. The time zone is not UTC, so that no test passes by the server's own zone.
@@ -127,7 +124,7 @@ class Postgres:
 
     def _start_on_a_free_port(self) -> None:
         for attempt in range(5):
-            self.port = _free_port()
+            self.port = free_port()
             with (self._folder / "data" / "postgresql.conf").open("a") as configuration:
                 configuration.write(f"port = {self.port}\n")
             try:
@@ -204,17 +201,6 @@ def _reachable_folder() -> Path:
 def _others_may_enter(folder: Path) -> bool:
     # Of no matter unless the server runs under another account than the tests.
     return os.geteuid() != 0 or all(part.stat().st_mode & stat.S_IXOTH for part in (folder, *folder.parents))
-
-
-def _free_port() -> int:
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 @pytest.fixture(scope="session")

@@ -127,12 +127,19 @@ class Project:
 
 
 @contextlib.contextmanager
-def fresh_project(folder: Path, pipeline: str = PIPELINE, **settings: object) -> Iterator[Project]:
-    """A project for a whole module; no variable of the machine reaches it."""
+def clean_environment() -> Iterator[None]:
+    """No variable of the machine reaches what a fixture of a whole module makes."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("OPTIFLOW_", "FRED_", "DAGSTER_")) and name != "OPTIFLOW_SHARED_DATA":
                 patch.delenv(name)
+        yield
+
+
+@contextlib.contextmanager
+def fresh_project(folder: Path, pipeline: str = PIPELINE, **settings: object) -> Iterator[Project]:
+    """A project for a whole module; no variable of the machine reaches it."""
+    with clean_environment():
         project = Project(folder, pipeline, **settings)
         with project.instance:
             yield project

@@ -4,9 +4,12 @@ import contextlib
 import io
 import json
 import tarfile
+import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -16,7 +19,11 @@ import numpy as np
 import polars as pl
 import pytest
 import xgboost
+from aws_double import job_log
 from aws_double.client import REGION, AwsDouble
+from aws_double.job import ACCOUNT, TRAINING, Job
+from aws_double.job_log import JobLog
+from moto.logs.models import LogGroup, logs_backends
 
 BUCKET = "lake"
 IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.0-5"
@@ -24,6 +31,8 @@ ROLE = "arn:aws:iam::123456789012:role/optiflow"
 RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
 FINAL = ("Completed", "Failed", "Stopped")
 ONCE = botocore.config.Config(retries={"max_attempts": 0})
+PATIENCE_SECONDS = 60
+"""For what takes a second on a quiet machine, and on a busy one as long as it takes to start a process."""
 SLEEPER = "import time; print('asleep', flush=True); time.sleep(600)"
 
 
@@ -92,7 +101,9 @@ def transform(name: str, uri: str, content_type: str = "text/csv") -> dict[str, 
     }
 
 
-def ended(describe: Callable[[], dict[str, Any]], status: str = "Completed", seconds: float = 20) -> dict[str, Any]:
+def ended(
+    describe: Callable[[], dict[str, Any]], status: str = "Completed", seconds: float = PATIENCE_SECONDS
+) -> dict[str, Any]:
     """The description of a job once it has the status; another end fails."""
     deadline = time.monotonic() + seconds
     while True:
@@ -243,16 +254,94 @@ def test_a_job_without_input_objects_fails_as_the_clients_error(sagemaker: Any) 
     assert job["FailureReason"].startswith('ClientError: No S3 objects found under S3 URL "s3://lake/train/"')
 
 
+def test_a_job_that_the_double_itself_cannot_do_ends_and_says_why(sagemaker: Any) -> None:
+    request = processing("nowhere", "")
+    request["AppSpecification"]["ContainerEntrypoint"] = ["/no/such/program"]
+    sagemaker.create_processing_job(**request)
+    job = ended(lambda: sagemaker.describe_processing_job(ProcessingJobName="nowhere"), "Failed")
+    assert job["FailureReason"].startswith("The test double itself failed: FileNotFoundError")
+
+
+def test_objects_that_are_put_again_while_a_job_fetches_them_are_fetched_as_they_were_put(
+    s3: Any, sagemaker: Any
+) -> None:
+    keys, contents = [f"rows/{number}.csv" for number in range(10)], [bytes([letter]) * 1_000_000 for letter in b"ab"]
+    for key in keys:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=contents[0])
+    check = "import pathlib; assert all(len({*f.read_bytes()}) == 1 for f in pathlib.Path('/opt/ml/processing').glob('*/*'))"
+    inputs = [
+        {
+            "InputName": name,
+            "S3Input": {
+                "S3Uri": "s3://lake/rows/",
+                "LocalPath": f"/opt/ml/processing/{name}",
+                "S3DataType": "S3Prefix",
+                "S3InputMode": "File",
+            },
+        }
+        for name in "abcdefghij"
+    ]
+    sagemaker.create_processing_job(**processing("reader", check, ProcessingInputs=inputs))
+    describe = lambda: sagemaker.describe_processing_job(ProcessingJobName="reader")  # noqa: E731
+    for number in range(1, 40):
+        if describe()["ProcessingJobStatus"] in FINAL:
+            break
+        for key in keys:
+            s3.put_object(Bucket=BUCKET, Key=key, Body=contents[number % 2])
+    ended(describe)
+
+
+def test_two_jobs_that_begin_to_log_at_once_both_keep_their_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is stopped while moto makes the group that both need, until the second has logged or waits for it."""
+    create, entered, second_logged = LogGroup.__init__, threading.Event(), threading.Event()
+
+    def interrupted(group: LogGroup, *arguments: Any) -> None:
+        create(group, *arguments)
+        if not entered.is_set():
+            entered.set()
+            second_logged.wait(0.5)
+
+    monkeypatch.setattr(LogGroup, "__init__", interrupted)
+    region = "eu-north-1"  # which no other test logs in
+    jobs = [Job(TRAINING, {"TrainingJobName": name}, region) for name in ("first", "second")]
+
+    def log(job: Job) -> None:
+        JobLog(job, "algo").add(f"a line of {job.name}")
+
+    thread = threading.Thread(target=log, args=(jobs[0],))
+    thread.start()
+    assert entered.wait(10)
+    log(jobs[1])
+    second_logged.set()
+    thread.join()
+    streams = logs_backends[ACCOUNT][region].groups["/aws/sagemaker/TrainingJobs"].streams
+    said = {name: [event.message for event in stream.events] for name, stream in streams.items()}
+    assert said == {"first/algo": ["a line of first"], "second/algo": ["a line of second"]}
+
+
+def test_a_clock_that_is_set_back_does_not_end_a_jobs_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    times = iter([now, now, now - 60, now + 1])
+    monkeypatch.setattr(job_log, "time", SimpleNamespace(time=lambda: next(times), monotonic=lambda: 1.0))
+    log = JobLog(Job(TRAINING, {"TrainingJobName": "back"}, "eu-north-1", created=now), "algo")
+    for number in range(4):
+        log.add(f"line {number}")
+    log.flush()
+    stream = logs_backends[ACCOUNT]["eu-north-1"].groups["/aws/sagemaker/TrainingJobs"].streams["back/algo"]
+    assert [event.message for event in stream.events] == [f"line {number}" for number in range(4)]
+
+
 def test_stop_kills_the_program(sagemaker: Any) -> None:
-    sagemaker.create_processing_job(**processing("sleeper", SLEEPER))
-    deadline = time.monotonic() + 10
-    while not (running := _processes_with("time.sleep(600)")):
+    mark = uuid.uuid4().hex  # other workers have sleepers, too
+    sagemaker.create_processing_job(**processing("sleeper", f"{SLEEPER}  # {mark}"))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (running := _processes_with(mark)):
         assert time.monotonic() < deadline
     sagemaker.stop_processing_job(ProcessingJobName="sleeper")
     assert sagemaker.describe_processing_job(ProcessingJobName="sleeper")["ProcessingJobStatus"] in ("Stopping", "Stopped")  # fmt: skip
     ended(lambda: sagemaker.describe_processing_job(ProcessingJobName="sleeper"), "Stopped")
     assert running
-    assert not _processes_with("time.sleep(600)")
+    assert not _processes_with(mark)
     with refused("ValidationException", "status Stopped"):
         sagemaker.stop_processing_job(ProcessingJobName="sleeper")
 
@@ -276,7 +365,7 @@ def test_two_jobs_run_at_once_and_the_third_waits(aws: AwsDouble, sagemaker: Any
     for name in ("one", "two", "three"):
         sagemaker.create_processing_job(**processing(name, "print('done')"))
     started = lambda: [n for n in ("one", "two", "three") if "ProcessingStartTime" in sagemaker.describe_processing_job(ProcessingJobName=n)]  # noqa: E731  # fmt: skip
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while len(started()) < 2:
         assert time.monotonic() < deadline
     assert len(started()) == 2
@@ -362,7 +451,7 @@ def test_faults_of_jobs_come_by_name(aws: AwsDouble, s3: Any, sagemaker: Any) ->
         sagemaker.create_training_job(**training(name))
     failed = ended(lambda: sagemaker.describe_training_job(TrainingJobName="orders-1"), "Failed")
     assert failed["FailureReason"].startswith("CapacityError")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while sagemaker.list_training_jobs(NameContains="ghost")["TrainingJobSummaries"]:
         assert time.monotonic() < deadline
 

@@ -132,6 +132,7 @@ def accepted(aws: AwsDouble) -> Counter[str]:
     return Counter(call["operation"] for call in calls if call["operation"].startswith("sagemaker:Create"))
 
 
+@pytest.mark.slow
 def test_a_storm_of_throttling_is_ridden_out_without_a_second_job(
     flow: Flow, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_line_of_six_columns_and_a_miss_is_exit_code_1() -> None:
     done = bench("--quick")
     first, *lines = done.stdout.splitlines()

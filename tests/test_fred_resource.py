@@ -196,11 +196,11 @@ def test_a_lasting_fault_ends_in_a_transient_error_and_leaves_no_copy(fault, ser
 
 
 def test_no_server_at_all_is_a_transient_error(storage, clock):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(TransientError, match="no answer from http"):
-        resource(clock, storage, api_key=KEY, url=f"http://127.0.0.1:{port}/fred").observations("MONTHLY")
+    with socket.socket() as taken:  # by somebody who does not listen, so that nobody else comes to
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(TransientError, match="no answer from http"):
+            resource(clock, storage, api_key=KEY, url=f"http://127.0.0.1:{port}/fred").observations("MONTHLY")
     assert len(clock.slept) == ATTEMPTS - 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "new-pipeline.md").read_text(encoding="utf-8")
@@ -43,6 +44,7 @@ def visitors() -> pl.DataFrame:
     return frame.with_columns(Count=pl.Series(rng.poisson(rate))).drop("size")
 
 
+@pytest.mark.slow
 def test_the_page_s_pipeline_is_short_and_runs_from_the_upload_to_a_report_that_beats_the_mean(tmp_path: Path):
     assert [path for path, _ in BLOCKS] == [
         "optiflow/learners/footfall.py",

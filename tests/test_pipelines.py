@@ -23,6 +23,8 @@ from resources.jobs.source import pack_source
 IMAGE_PYTHON = ROOT / ".venv-image" / "bin" / "python"
 NAMES = [name for name in PIPELINES if name != "orders"]
 
+pytestmark = pytest.mark.slow  # as one, so that one worker makes each sample's report
+
 
 @pytest.fixture(scope="module", params=NAMES)
 def local(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:

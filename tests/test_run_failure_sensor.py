@@ -174,10 +174,11 @@ def test_a_webhook_that_does_not_take_the_message_is_worth_another_try_and_its_a
 
 
 def test_a_webhook_that_nobody_answers_at_is_told_alike() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(TransientError, match="OPTIFLOW_ALERT_URL") as caught:
-        post(f"http://127.0.0.1:{port}/{SECRET}", {})
+    with socket.socket() as taken:  # by somebody who does not listen, so that nobody else comes to
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(TransientError, match="OPTIFLOW_ALERT_URL") as caught:
+            post(f"http://127.0.0.1:{port}/{SECRET}", {})
     assert_secret(caught.value)
 
 

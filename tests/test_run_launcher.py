@@ -265,6 +265,7 @@ def said_of(server: CodeServer, run_id: str) -> WorkerStatus | None:
     return status if server.run(run_id).status is run.status else None
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_polling_health_through_the_ends_of_runs_on_a_busy_machine_never_hangs_nor_fails_one(
     server: CodeServer,

@@ -1,5 +1,6 @@
 """In which order queued runs are begun, and which are dropped: told by Dagster's own queue and run storage."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,11 @@ REQUEST = dg.RunRequest(run_key="orders/a.csv@2", job_name="orders_training_job"
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(empty_instance: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """One whose queue begins one run at a time, so that what it takes next shows."""
     coordinator = {"module": QueuedRunCoordinator.__module__, "class": QueuedRunCoordinator.__name__}
     overrides = {"run_coordinator": coordinator, "concurrency": {"runs": {"max_concurrent_runs": 1}}}
+    shutil.copytree(empty_instance, tmp_path, dirs_exist_ok=True)
     with dg.instance_for_test(temp_dir=str(tmp_path), overrides=overrides) as made:
         yield made
 

@@ -1,5 +1,6 @@
 """Runs of one dataset follow one another, whoever asks for them; told by Dagster's own queue under our configuration."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(params=["dagster.yaml", "deploy/dagster-aws.yaml"])
-def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(request: pytest.FixtureRequest, empty_instance: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """One with the queue and the limits of our configuration."""
     ours = yaml.safe_load((ROOT / request.param).read_text())
     overrides = {"run_coordinator": ours["run_coordinator"], "concurrency": ours["concurrency"]}
+    shutil.copytree(empty_instance, tmp_path, dirs_exist_ok=True)
     with dg.instance_for_test(temp_dir=str(tmp_path), overrides=overrides) as made:
         yield made
 

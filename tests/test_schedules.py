@@ -62,15 +62,20 @@ def full_landing(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 
 
 def test_thousands_of_datasets_are_asked_for_within_five_seconds(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, full_landing: Storage
+    definitions: dg.Definitions, instance: dg.DagsterInstance, full_landing: Storage, request: pytest.FixtureRequest
 ) -> None:
+    """Seconds of the processor, which do not depend on what else the machine does; S3 answers few requests besides."""
     known = [f"shop-{number:04d}" for number in range(MANY)]
     instance.add_dynamic_partitions("optiflow_orders", known)
-    began = time.monotonic()
+    began = time.process_time()
     requests, _ = evaluate(definitions, "orders_retraining_schedule", instance, storage=full_landing)
-    seconds = time.monotonic() - began
-    assert sorted(str(request.partition_key) for request in requests) == known
+    seconds = time.process_time() - began
+    assert sorted(str(asked.partition_key) for asked in requests) == known
     assert seconds < 5
+    if isinstance(full_landing, S3Storage):
+        double: AwsDouble = request.getfixturevalue("aws")
+        assert len(double.requests("s3:ListObjectsV2")) <= MANY / 1000 + 1
+        assert len(double.requests()) < 2 * MANY / 1000 + 10  # the bucket's making and its listing among them
 
 
 def test_without_a_live_dataset_nothing_is_trained(definitions, instance, adapters) -> None:

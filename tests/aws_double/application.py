@@ -11,6 +11,7 @@ from aws_double.calls import Call, resolve
 from aws_double.endpoints import EndpointApi
 from aws_double.faults import FaultScript
 from aws_double.job_api import JobApi
+from aws_double.job_log import MOTO_LOGS
 from aws_double.listings import Listings, is_write
 from aws_double.moto_repairs import Dispatcher
 from aws_double.object_reads import read_range
@@ -84,6 +85,9 @@ class Application:
                 return self._ask_moto(call, environ, body)
             finally:
                 self._listings.wrote()
+        if call.service == "logs":
+            with MOTO_LOGS:
+                return self._ask_moto(call, environ, body)
         return read_range(call, environ) or self._listings.answer(call) or self._ask_moto(call, environ, body)
 
     def _ask_moto(self, call: Call, environ: dict[str, Any], body: bytes) -> Answer:

@@ -1,4 +1,4 @@
-"""One container: its `/opt/ml` folder, its process, and its output in CloudWatch Logs."""
+"""One container: its `/opt/ml` folder, its process, and what that says."""
 
 import contextlib
 import json
@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from moto.logs.models import logs_backends
-
-from aws_double.job import ACCOUNT, Job
+from aws_double.job import Job
+from aws_double.job_log import JobLog
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.02
@@ -31,6 +30,7 @@ class Container:
         self.prefix = prefix
         self.lines: list[str] = []
         self.timed_out = False
+        self._logged = 0
         self._environment = environment
         self._log = JobLog(job, f"algo-1-{int(job.created)}")
 
@@ -57,6 +57,7 @@ class Container:
         deadline = time.monotonic() + (seconds or float("inf"))
         try:
             while (code := _wait(process, POLL_SECONDS)) is None:
+                self._log_lines()
                 self.timed_out = time.monotonic() > deadline
                 if self.timed_out or self.job.stop_asked.is_set():
                     code = _end(process)
@@ -64,48 +65,26 @@ class Container:
         finally:
             _kill_group(process, signal.SIGKILL)
         reader.join()
+        self._log_lines()
         self._log.flush()
         return code
 
     def say(self, line: str) -> None:
         """Add a line to the log that the program did not write."""
         self.lines.append(line)
-        self._log.add(line)
+        self._log_lines()
         self._log.flush()
 
     def _read(self, process: "subprocess.Popen[bytes]") -> None:
+        # Nothing that may fail: a program whose output nobody takes any more waits for ever.
         assert process.stdout is not None
         for raw in process.stdout:
-            line = raw.decode("utf-8", "replace").rstrip("\n").replace("\t", "#011")
-            self.lines.append(line)
-            self._log.add(line)
+            self.lines.append(raw.decode("utf-8", "replace").rstrip("\n").replace("\t", "#011"))
 
-
-class JobLog:
-    """A log stream of the job; lines are sent in batches."""
-
-    def __init__(self, job: Job, stream: str) -> None:
-        self._group = job.kind.log_group
-        self._stream = f"{job.name}/{stream}"
-        self._backend = logs_backends[ACCOUNT][job.region]
-        self._events: list[dict[str, Any]] = []
-        self._sent = 0.0
-
-    def add(self, line: str) -> None:
-        """Add a line, sent at once if none was lately."""
-        self._events.append({"timestamp": int(time.time() * 1000), "message": line})
-        if time.monotonic() - self._sent > 0.2:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what is left."""
-        events, self._events = self._events, []
-        if not events:
-            return
-        self._backend.ensure_log_group(self._group)
-        self._backend.ensure_log_stream(self._group, self._stream)
-        self._backend.put_log_events(self._group, self._stream, events)
-        self._sent = time.monotonic()
+    def _log_lines(self) -> None:
+        while self._logged < len(self.lines):
+            self._log.add(self.lines[self._logged])
+            self._logged += 1
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from moto.sagemaker.models import sagemaker_backends
 from aws_double.answers import Answer, AwsError
 from aws_double.calls import Call
 from aws_double.faults import FaultScript
-from aws_double.job import ACCOUNT
+from aws_double.job import ACCOUNT, OWN_ERROR
 from aws_double.serving_process import ServingFailed, ServingProcess
 
 BUSY = ("Creating", "Updating", "RollingBack", "Deleting")
@@ -202,6 +202,10 @@ class EndpointApi:
             if old is not None:
                 endpoint.status = "InService"
             return
+        except BaseException as error:
+            # An error of the double's own, whose traceback goes to its log. Nobody is to wait for ever.
+            endpoint.reason, endpoint.status = f"{OWN_ERROR}: {error!r}", "Failed"
+            raise
         with self._lock:
             endpoint.process, endpoint.config, endpoint.pending = process, config, None
             endpoint.status, endpoint.modified = "InService", time.time()

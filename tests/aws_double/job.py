@@ -14,6 +14,8 @@ from aws_double.calls import service_model
 
 ACCOUNT = "123456789012"
 FINAL = ("Completed", "Failed", "Stopped")
+OWN_ERROR = "The test double itself failed"
+"""How a failure reason begins that is a bug of these modules or of moto, not a failure that was asked for."""
 MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading input data",

@@ -1,10 +1,11 @@
 """Which job runs when: all jobs of the server, at most two at work at once, the rest waiting as Starting."""
 
+import sys
 import threading
 from collections.abc import Callable
 
 from aws_double.faults import FaultScript
-from aws_double.job import TRAINING, Job, Kind
+from aws_double.job import OWN_ERROR, TRAINING, Job, Kind
 from aws_double.job_work import JobFailed, JobStopped, work_for
 
 MAX_PARALLEL = 2
@@ -97,6 +98,11 @@ class JobQueue:
             job.move("Stopped", stopped.secondary)
         except JobFailed as failed:
             job.fail(str(failed))
+        finally:
+            # An error of the double's own, whose traceback goes to its log. Nobody is to wait for such a job for ever, nor
+            # to try again, as after an InternalServerError of SageMaker's.
+            if not job.is_final:
+                job.fail(f"{OWN_ERROR}: {sys.exc_info()[1]!r}")
 
     def _take_slot(self, job: Job) -> None:
         while not self._slots.acquire(timeout=0.02):

@@ -51,6 +51,20 @@ def repair_multipart_uploads() -> None:
     models.MultipartChecksumBuilder = build  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def repair_replaced_objects() -> None:
+    """Let whoever reads an object that is replaced or deleted meanwhile read it to its end, as S3 does.
+
+    moto closes the content at once, and a job that was about to fetch it, or a download, broke off.
+    """
+    close = models.FakeKey.dispose
+
+    def dispose(self: models.FakeKey, garbage: bool = False) -> None:
+        if garbage:  # nobody has it any more
+            close(self)
+
+    models.FakeKey.dispose = dispose
+
+
 class NoChecksum:
     """Stands in for moto's builder of checksums where the upload named no algorithm."""
 

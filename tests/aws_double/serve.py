@@ -20,7 +20,7 @@ from aws_double.job_api import JobApi
 from aws_double.job_queue import JobQueue
 from aws_double.keep_alive import KeepAliveHandler
 from aws_double.listings import Listings
-from aws_double.moto_repairs import repair_multipart_uploads, repair_notifications
+from aws_double.moto_repairs import repair_multipart_uploads, repair_notifications, repair_replaced_objects
 
 
 def main() -> None:
@@ -36,6 +36,7 @@ def main() -> None:
     endpoints = EndpointApi(faults, lambda: aws_environment(endpoint))
     repair_notifications()
     repair_multipart_uploads()
+    repair_replaced_objects()
     control = Control(Application(faults, JobApi(queue), endpoints, listings), faults, queue, endpoints, listings)
     server = make_server("127.0.0.1", port, control, threaded=True, request_handler=KeepAliveHandler)
     endpoint = f"http://127.0.0.1:{server.server_port}"

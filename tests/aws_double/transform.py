@@ -7,8 +7,9 @@ from typing import Any
 
 from moto.sagemaker.models import sagemaker_backends
 
-from aws_double.container import ROOT, Container, JobLog
+from aws_double.container import ROOT, Container
 from aws_double.job import ACCOUNT, Job
+from aws_double.job_log import JobLog
 from aws_double.job_work import JobFailed, fetch, put, run_program
 
 CSV = "text/csv"
