@@ -78,10 +78,14 @@ class EventDatabase(ConsolidatedSqliteEventLogStorage):
         records = _after(records, cursor)
         if of_type:
             types = {of_type} if isinstance(of_type, dg.DagsterEventType) else set(of_type)
-            records = [one for one in records if (event := one.event_log_entry.dagster_event) and event.event_type in types]
+            records = [
+                one for one in records if (event := one.event_log_entry.dagster_event) and event.event_type in types
+            ]
         page = records[:limit] if limit else records
         last = EventLogCursor.from_storage_id(page[-1].storage_id).to_string() if page else cursor
-        return EventLogConnection(page, last or EventLogCursor.from_storage_id(-1).to_string(), len(page) < len(records))
+        return EventLogConnection(
+            page, last or EventLogCursor.from_storage_id(-1).to_string(), len(page) < len(records)
+        )
 
     def _was_moved(self, run_id: str) -> bool:
         if not self._moved_up_to:
@@ -117,8 +121,8 @@ class EventDatabase(ConsolidatedSqliteEventLogStorage):
             ((page_size,),) = database.execute("PRAGMA page_size").fetchall()
             ((free,),) = database.execute("PRAGMA freelist_count").fetchall()
             if free:
-                database.execute(f"PRAGMA incremental_vacuum({PAGES_A_TIME})").fetchall()
-                database.commit()
+                # `execute` would stop after the first page: the statement has a row a page, and no column.
+                database.executescript(f"PRAGMA incremental_vacuum({PAGES_A_TIME})")
                 database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             ((left,),) = database.execute("PRAGMA freelist_count").fetchall()
         return (free - left) * page_size

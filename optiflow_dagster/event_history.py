@@ -35,6 +35,8 @@ from optiflow_dagster.internals import (
 )
 
 EVENTS = "event_log.db"
+FRESH = "event_log.new"
+"""The folder where it is made."""
 RUNS = "runs"
 DAMAGED = "damaged"
 INDEX = "index.db"
@@ -55,7 +57,7 @@ def prepare(folder: Path) -> None:
     Raises:
         UserError: a run of an earlier version is still at work.
     """
-    if (folder / EVENTS).exists() and not _files(folder):
+    if (folder / EVENTS).exists() and not (folder / FRESH).exists() and not _files(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / "event_log.lock"):
@@ -63,6 +65,7 @@ def prepare(folder: Path) -> None:
             _refuse_while_at_work(folder)
         if not (folder / EVENTS).exists():
             _make(folder)
+        shutil.rmtree(folder / FRESH, ignore_errors=True)
         if files:
             _move(folder, files)
 
@@ -83,8 +86,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _files(folder: Path) -> list[Path]:
     """The databases of an earlier version: those of runs, and the one that they share."""
     with contextlib.suppress(FileNotFoundError):
-        names = sorted(os.listdir(folder / RUNS))
-        return [folder / RUNS / name for name in names if name == INDEX or _FILE.fullmatch(name)]
+        return sorted(path for path in (folder / RUNS).iterdir() if path.name == INDEX or _FILE.fullmatch(path.name))
     return []
 
 
@@ -113,7 +115,7 @@ def _refuse_while_at_work(folder: Path) -> None:
 
 def _make(folder: Path) -> None:
     """Make the database under another name, and put it in place when it is whole and on the disk."""
-    fresh = folder / "event_log.new"
+    fresh = folder / FRESH
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     index = folder / RUNS / INDEX
@@ -131,7 +133,6 @@ def _make(folder: Path) -> None:
     _synced(fresh / EVENTS)
     (fresh / EVENTS).replace(folder / EVENTS)
     _synced(folder)
-    shutil.rmtree(fresh)
 
 
 def _move(folder: Path, files: list[Path]) -> None:
@@ -171,7 +172,9 @@ def _store(events: list[dict[str, Any]], run_id: str, database: sqlite3.Connecti
     """Put those into the database that it does not have yet, all or none."""
     database.execute("BEGIN IMMEDIATE")
     try:
-        there = Counter(text for (text,) in database.execute("SELECT event FROM event_logs WHERE run_id = ?", (run_id,)))
+        there = Counter(
+            text for (text,) in database.execute("SELECT event FROM event_logs WHERE run_id = ?", (run_id,))
+        )
         for event in events:
             if there[event["event"]]:
                 there[event["event"]] -= 1

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from optiflow_dagster.event_damage import reading_events_of
 from optiflow_dagster.internals import (
     GRPC_INFO_TAG,
     CheckRunHealthResult,
@@ -30,7 +31,6 @@ from optiflow_dagster.internals import (
     LaunchRunContext,
     WorkerStatus,
 )
-from optiflow_dagster.event_damage import reading_events_of
 
 PROCESS_TAG = "optiflow/process"
 """On runs of the command line, which have no server: `<boot id>:<process id>:<start time of the process>`."""
