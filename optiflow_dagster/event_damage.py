@@ -3,14 +3,10 @@
 What belongs here: what counts as damage, and how it is told. What does not: what whoever reads makes of it.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from optiflow.errors import UserError
-
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-"""What SQLite says of a file that was cut off (a restored backup, a full or broken disk). A lock passes by itself."""
 
 
 class DamagedEventsError(UserError):
@@ -38,5 +34,8 @@ def reading_events_of(run_id: str) -> Iterator[None]:
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite says that a file is damaged."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+    """Whether SQLite says so: of a file that was cut off (a restored backup, a full or broken disk), but not of a lock."""
+    import sqlite3
+
+    damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in damage

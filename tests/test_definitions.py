@@ -30,6 +30,7 @@ UPDATE = "UPDATE_SNAPSHOTS"
 HEAVY = (
     *("sagemaker", "boto3", "botocore", "mlflow", "xgboost", "lightgbm", "sklearn", "statsforecast", "mlforecast"),
     *("matplotlib", "pandas", "pandera", "fredapi", "sqlalchemy", "alembic", "scipy", "pyarrow", "jinja2"),
+    *("numpy", "tenacity", "sqlite3"),
 )
 LOAD = """
 import json, os, sys, warnings
