@@ -29,7 +29,7 @@ def reading_events_of(run_id: str) -> Iterator[None]:
             raise
         raise DamagedEventsError(
             f"Its events cannot be read: event_log.db in Dagster's history is damaged where those of run {run_id} are "
-            f"({error.orig}). Put the file back from a backup, or delete the run."
+            f"({error.orig}). Stop OptiFlow and put the file back from a backup, or mend it with sqlite3's .recover."
         ) from error
 
 

@@ -94,9 +94,9 @@ def _refuse_while_at_work(folder: Path) -> None:
     """What its process still writes would go to files that are gone."""
     from optiflow_dagster.run_launcher import living_processes
 
-    runs = SqliteRunStorage.from_local(str(folder)).get_runs(dg.RunsFilter(statuses=_AT_WORK))
-    if not runs or not (folder / RUNS / INDEX).exists():
+    if not _count_at_work(folder / "runs.db") or not (folder / RUNS / INDEX).exists():
         return
+    runs = SqliteRunStorage.from_local(str(folder)).get_runs(dg.RunsFilter(statuses=_AT_WORK))
     earlier = SqliteEventLogStorage(str(folder / RUNS))
     for run in runs:
         if not (folder / RUNS / f"{run.run_id}.db").exists():
@@ -111,6 +111,16 @@ def _refuse_while_at_work(folder: Path) -> None:
                 f"The run {run.run_id} of an earlier version of OptiFlow is still at work (process {living[0]}). Let it "
                 "end, or stop it, and start OptiFlow again: the history of runs is moved to its new place then."
             )
+
+
+def _count_at_work(runs: Path) -> int:
+    """Asked of the file: Dagster's storage loads all its migrations first, and mostly there is no such run."""
+    if not runs.exists():
+        return 0
+    with closing(sqlite3.connect(runs, timeout=SECONDS_TO_WAIT)) as database:
+        places = ", ".join("?" * len(_AT_WORK))
+        named = [status.value for status in _AT_WORK]
+        return database.execute(f"SELECT count(*) FROM runs WHERE status IN ({places})", named).fetchone()[0]
 
 
 def _make(folder: Path) -> None:

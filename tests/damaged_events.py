@@ -5,18 +5,21 @@ from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.events import DagsterEvent
+from dagster._core.events import DagsterEvent, EngineEventData
+from dagster._core.execution.plan.objects import StepFailureData
 
 
 def damage_an_event(
-    instance: dg.DagsterInstance,
-    database: Path,
-    run: dg.DagsterRun,
-    kind: dg.DagsterEventType = dg.DagsterEventType.ENGINE_EVENT,
+    instance: dg.DagsterInstance, database: Path, run: dg.DagsterRun, of_a_failed_step: bool = False
 ) -> None:
     """Let the run have an event that fills pages of its own, and overwrite where each of them says which one is next."""
-    text = run.run_id * 600
-    instance.report_dagster_event(DagsterEvent(kind.value, run.job_name, message=text), run.run_id)
+    kind, data = (
+        (dg.DagsterEventType.STEP_FAILURE, StepFailureData(None, None))
+        if of_a_failed_step
+        else (dg.DagsterEventType.ENGINE_EVENT, EngineEventData())
+    )
+    event = DagsterEvent(kind.value, run.job_name, message=run.run_id * 600, event_specific_data=data)
+    instance.report_dagster_event(event, run.run_id)
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         (size,) = connection.execute("PRAGMA page_size").fetchone()

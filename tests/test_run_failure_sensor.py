@@ -258,7 +258,7 @@ def test_a_run_whose_events_are_damaged_is_told_without_its_cause_and_stops_no_o
     with dg.instance_for_test(overrides={"event_log_storage": storage}) as instance:
         tick = Ticks(instance, webhook.url)
         _, damaged, _ = tick.fail("a", "b", "c")
-        damage_an_event(instance, tmp_path / "event_log.db", damaged, dg.DagsterEventType.STEP_FAILURE)
+        damage_an_event(instance, tmp_path / "event_log.db", damaged, of_a_failed_step=True)
         assert tick() == "3 alert(s) sent."
         assert (webhook.taken[0], webhook.taken[2]) == ("a", "c")
         assert webhook.messages[1]["run_id"] == damaged.run_id

@@ -190,7 +190,7 @@ def test_a_run_whose_events_are_damaged_is_named_with_what_to_do(launcher: Local
     run = launcher._instance.get_run_by_id(run_id)
     assert run is not None
     damage_an_event(launcher._instance, tmp_path / ".optiflow" / "dagster" / "history" / "event_log.db", run)
-    with pytest.raises(DamagedEventsError, match=rf"those of run {run_id} are .* from a backup, or delete the run"):
+    with pytest.raises(DamagedEventsError, match=rf"those of run {run_id} are .* from a backup, or mend it with"):
         launcher.terminate(run_id)
     run = launcher._instance.get_run_by_id(other)
     assert run is not None
