@@ -219,10 +219,12 @@ def test_a_move_that_is_killed_at_any_moment_loses_and_doubles_nothing(
             "event_log.db-wal",
             "event_log.db-shm",
             "event_log.lock",
+            "runs",
             "runs.db",
             "runs.db-wal",
             "runs.db-shm",
         }
+        assert not [*(history(home) / "runs").glob("*")]
         if code == 0:
             break
         assert code == -signal.SIGKILL
