@@ -17,6 +17,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from optiflow.errors import UserError
+from optiflow_dagster import event_history
 from optiflow_dagster.event_database import EventDatabase
 from optiflow_dagster.event_history import prepare
 
@@ -184,24 +185,29 @@ def test_the_events_of_a_moved_run_are_in_their_order_page_by_page(
             assert storage.get_records_for_run(run_id, page.cursor, of_type=kinds).records == []
 
 
-STEPS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree", "sqlite3.connect"}
+LINES_OF = {"prepare", "_make", "_move"}
 
 
 def test_a_move_that_is_killed_at_any_moment_loses_and_doubles_nothing(
     earlier: tuple[Path, dict[str, Any]], home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     def move_until(moment: int) -> None:
-        """Move, and be killed before the so-manieth time that something is done to the disk."""
+        """Move, and be killed before the so-manieth line."""
         done = 0
 
-        def kill_in_time(event: str, arguments: Any) -> None:
+        def watch(frame: Any, event: str, _: Any) -> Any:
             nonlocal done
-            if event in STEPS and str(arguments[0]).startswith(str(home)):
+            if event == "line":
                 done += 1
                 if done == moment:
                     os.kill(os.getpid(), signal.SIGKILL)
+            return watch
 
-        sys.addaudithook(kill_in_time)
+        def choose(frame: Any, event: str, _: Any) -> Any:
+            code = frame.f_code
+            return watch if code.co_filename == event_history.__file__ and code.co_name in LINES_OF else None
+
+        sys.settrace(choose)
         prepare(history(home))
 
     whole = tmp_path_factory.mktemp("copy")
@@ -213,7 +219,7 @@ def test_a_move_that_is_killed_at_any_moment_loses_and_doubles_nothing(
         storage = EventDatabase(str(history(home)))
         events = {run_id: storage.get_logs_for_run(run_id) for run_id in earlier[1]["events"]}
         storage.dispose()
-        assert events == earlier[1]["events"], f"killed before step {moments}"
+        assert events == earlier[1]["events"], f"killed before line {moments}"
         assert {path.name for path in history(home).iterdir()} <= {
             "event_log.db",
             "event_log.db-wal",
