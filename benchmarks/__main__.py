@@ -19,6 +19,7 @@ FIGURES = {
     },
     "dagster_overhead": {
         "dagster-overhead": "time per asset outside of its own work; peer: as many assets that do nothing",
+        "overhead-vs-empty": "the same, on the same storage",
     },
     "local_job": {
         "local-training-job": "300,000 rows; peer: xgboost.train in a fresh process",

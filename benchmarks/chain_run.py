@@ -23,7 +23,7 @@ from rich.console import Console
 
 from benchmarks.measuring import ROOT, in_turns
 from benchmarks.peers import empty_chain
-from optiflow.pipelines import samples
+from optiflow.pipelines import PIPELINES, samples
 from optiflow_dagster.cli.progress import execute
 from optiflow_dagster.cli.workplace import DAGSTER_YAML, Workplace, open_workplace
 from optiflow_dagster.definitions import build_definitions
@@ -96,9 +96,9 @@ def run_once(build: Callable[[], dg.Definitions], job: str, partition: str, inst
 
 
 def build_ours(workplace: Workplace) -> dg.Definitions:
-    """The code location, with the lake on the stopwatch."""
+    """The pipeline's definitions, with the lake on the stopwatch."""
     lake = TimedLake(storage=workplace.adapters.storage, catalog=workplace.adapters.catalog)
-    return build_definitions(workplace.settings, io_manager=lake)
+    return build_definitions(workplace.settings, {PIPELINE: PIPELINES[PIPELINE]}, io_manager=lake)
 
 
 def main(home: Path, turns: int) -> None:

@@ -1,7 +1,7 @@
 """What Dagster costs per asset in a run of the whole chain on the sample: the wall time that is not the chain's work.
 
 Work is time inside the bodies of assets and checks and inside the IO manager. Everything else counts: building the
-definitions, resolving the job, resources, events in SQLite, the progress on the terminal. Median of the turns.
+definitions, resolving the job, resources, events in the database of `dagster.yaml`, the progress on the terminal. Median of the turns.
 """
 
 import json
@@ -14,7 +14,8 @@ from benchmarks.figure import Figure
 from benchmarks.measuring import fresh_python
 
 TURNS, QUICK_TURNS = 5, 0
-LIMIT_MS = 80
+LIMIT_MS = 70
+MOST_TIMES_THE_EMPTY_CHAIN = 1.15
 
 
 def run_chains(turns: int) -> dict[str, list[dict[str, Any]]]:
@@ -33,4 +34,7 @@ def figures(quick: bool) -> list[Figure]:
     """Measure."""
     runs = run_chains(QUICK_TURNS if quick else TURNS)
     ours, peer = (statistics.median(map(milliseconds_per_asset, runs[side])) for side in ("ours", "peer"))
-    return [Figure("dagster-overhead", ours, peer, "ms", "ours", LIMIT_MS)]
+    return [
+        Figure("dagster-overhead", ours, peer, "ms", "ours", LIMIT_MS),
+        Figure("overhead-vs-empty", ours, peer, "ms", "ratio", MOST_TIMES_THE_EMPTY_CHAIN),
+    ]

@@ -38,6 +38,6 @@ def figures(quick: bool) -> list[Figure]:
     loaded = {side: heavy_modules() & set(costs[side][0].output.split()) for side in PROGRAMS}
     ours, peer = (statistics.median(cost.cpu_seconds for cost in costs[side]) for side in PROGRAMS)
     return [
-        Figure("import-code-location", ours, peer, "s", "ratio", 1.6),
+        Figure("import-code-location", ours, peer, "s", "ratio", 1.5),
         Figure("heavy-modules", len(loaded["ours"]), len(loaded["peer"]), "modules", "ours", 0),
     ]

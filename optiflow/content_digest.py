@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 
@@ -41,6 +40,8 @@ def _type(dtype: pl.DataType) -> str:
 
 def _pieces(column: pl.Series) -> Iterator[Any]:
     """What the column holds, as bytes and arrays whose total length follows from the type, the height and themselves."""
+    import numpy as np
+
     missing = column.null_count()
     yield missing.to_bytes(8, "little")
     if missing:
@@ -50,6 +51,8 @@ def _pieces(column: pl.Series) -> Iterator[Any]:
 
 
 def _values(column: pl.Series) -> Iterator[Any]:
+    import numpy as np
+
     dtype = column.dtype
     if dtype.is_float():
         yield _floats(column)
@@ -76,6 +79,8 @@ def _values(column: pl.Series) -> Iterator[Any]:
 
 
 def _floats(column: pl.Series) -> Any:
+    import numpy as np
+
     values = column.to_numpy()
     values = values + values.dtype.type(0)  # a copy, in which -0.0 has become 0.0
     values[np.isnan(values)] = np.nan
@@ -83,6 +88,8 @@ def _floats(column: pl.Series) -> Any:
 
 
 def _texts(column: pl.Series) -> Iterator[Any]:
+    import numpy as np
+
     lengths = column.str.len_bytes() if column.dtype == pl.String else column.bin.size()
     yield lengths.cast(pl.UInt64).to_numpy()
     # The form with offsets holds nothing but the texts, one after the other; polars' own also holds what it had before.

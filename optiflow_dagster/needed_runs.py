@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from optiflow_dagster.asked_runs import FOLLOWS_TAG, PARTITION_TAG, ROOT_TAG, RUN_KEY_TAG, SENSOR_TAG, UPLOADS_SENSOR
-from optiflow_dagster.run_files import DamagedRunFileError, reading_events_of
+from optiflow_dagster.event_damage import DamagedEventsError, reading_events_of
 from resources.catalog.records import JobRecord
 
 PARENT_TAG = "dagster/parent_run_id"
@@ -75,7 +75,7 @@ class NeededRuns:
         try:
             with reading_events_of(run.run_id):
                 events = [entry.dagster_event for entry in self._instance.all_logs(run.run_id) if entry.dagster_event]
-        except DamagedRunFileError as error:
+        except DamagedEventsError as error:
             self.damaged.append(f"Run {run.run_id} is kept. {error}")
             return True
         if not events:

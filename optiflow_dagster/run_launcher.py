@@ -18,10 +18,12 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
 
+from optiflow_dagster.event_damage import reading_events_of
 from optiflow_dagster.internals import (
     GRPC_INFO_TAG,
     CheckRunHealthResult,
@@ -29,7 +31,6 @@ from optiflow_dagster.internals import (
     LaunchRunContext,
     WorkerStatus,
 )
-from optiflow_dagster.run_files import reading_events_of
 
 PROCESS_TAG = "optiflow/process"
 """On runs of the command line, which have no server: `<boot id>:<process id>:<start time of the process>`."""
@@ -108,9 +109,7 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         if process is not None:
             return [_number(process)]
         with reading_events_of(run.run_id):
-            events = self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-        told = [e.dagster_event.engine_event_data.metadata.get("pid") for e in events if e.dagster_event is not None]
-        return sorted({int(str(number.value)) for number in told if number is not None})
+            return _told(self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT))
 
 
 def own_process() -> str:
@@ -122,6 +121,17 @@ def is_alive(process: str) -> bool:
     """Whether the process that `own_process` described is still there."""
     boot, _, started = process.split(":")
     return boot == _boot_id() and started == _start_time(_number(process))
+
+
+def living_processes(run: dg.DagsterRun, engine_events: Iterable[dg.EventLogEntry]) -> list[int]:
+    """The numbers of the run's processes that live, of the one that it names or of those that its events tell."""
+    process = _named_process(run)
+    return _living(run, [_number(process)] if process is not None else _told(engine_events))
+
+
+def _told(engine_events: Iterable[dg.EventLogEntry]) -> list[int]:
+    told = [e.dagster_event.engine_event_data.metadata.get("pid") for e in engine_events if e.dagster_event is not None]
+    return sorted({int(str(number.value)) for number in told if number is not None})
 
 
 def _number(process: str) -> int:

@@ -15,6 +15,7 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster._daemon.sensor import MIN_INTERVAL_LOOP_TIME
 
+from optiflow.pipelines import PIPELINES
 from optiflow_dagster.definitions import build_definitions
 from resources.adapters import Adapters
 from resources.fred import FredResource
@@ -30,6 +31,7 @@ UPDATE = "UPDATE_SNAPSHOTS"
 HEAVY = (
     *("sagemaker", "boto3", "botocore", "mlflow", "xgboost", "lightgbm", "sklearn", "statsforecast", "mlforecast"),
     *("matplotlib", "pandas", "pandera", "fredapi", "sqlalchemy", "alembic", "scipy", "pyarrow", "jinja2"),
+    *("numpy", "tenacity", "sqlite3"),
 )
 LOAD = """
 import json, os, sys, warnings
@@ -176,6 +178,19 @@ def test_loading_asks_no_network_and_writes_no_file(loaded: dict[str, list[str]]
 
 def test_loading_uses_nothing_deprecated_superseded_or_unfinished(loaded: dict[str, list[str]]) -> None:
     assert loaded["warnings"] == []
+
+
+@pytest.mark.parametrize("name", sorted(PIPELINES))
+def test_a_pipeline_that_is_built_alone_has_the_jobs_that_it_has_among_all(
+    name: str, definitions: dg.Definitions, tmp_path: Path
+) -> None:
+    alone = build_definitions(load_settings(home=tmp_path), {name: PIPELINES[name]})
+    jobs = {job.name for job in alone.get_repository_def().get_all_jobs()} - {"fred_job"}
+    assert {job.removeprefix(name) for job in jobs if not job.startswith("__")} >= {"_job", "_training_job"}
+    for job in jobs:
+        if not job.startswith("__"):
+            snapshots = {whole.resolve_job_def(job).get_job_snapshot_id() for whole in (alone, definitions)}
+            assert len(snapshots) == 1, job
 
 
 SECRETS = {

@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 from aws_double.client import AwsDouble
 from dagster._core.definitions.run_status_sensor_definition import RunStatusSensorCursor
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from damaged_events import damage_an_event
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -248,18 +248,22 @@ def test_one_refused_request_loses_no_alert_and_needs_no_second_tick(
     assert tick.clock.slept == [0.5]
 
 
-def test_a_run_whose_file_was_cut_off_is_told_without_its_cause_and_stops_no_other_alert(webhook: Webhook) -> None:
-    with dg.instance_for_test() as instance:
+def test_a_run_whose_events_are_damaged_is_told_without_its_cause_and_stops_no_other_alert(
+    webhook: Webhook, tmp_path: Path
+) -> None:
+    storage = {
+        "module": "optiflow_dagster.event_database",
+        "class": "EventDatabase",
+        "config": {"base_dir": str(tmp_path)},
+    }
+    with dg.instance_for_test(overrides={"event_log_storage": storage}) as instance:
         tick = Ticks(instance, webhook.url)
         _, damaged, _ = tick.fail("a", "b", "c")
-        storage = instance.event_log_storage
-        assert isinstance(storage, SqliteEventLogStorage)
-        path = Path(storage.path_for_shard(damaged.run_id))
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        damage_an_event(instance, tmp_path / "event_log.db", damaged, of_a_failed_step=True)
         assert tick() == "3 alert(s) sent."
         assert (webhook.taken[0], webhook.taken[2]) == ("a", "c")
         assert webhook.messages[1]["run_id"] == damaged.run_id
-        assert webhook.taken[1].startswith(f"Its events cannot be read: the file {damaged.run_id}.db in Dagster's ")
+        assert webhook.taken[1].startswith("Its events cannot be read: event_log.db in Dagster's history is damaged ")
         assert tick() == "No run has failed."
 
 

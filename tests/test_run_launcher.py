@@ -16,8 +16,9 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import WorkerStatus
 from dagster._grpc.client import DagsterGrpcClient
+from damaged_events import damage_an_event
 
-from optiflow_dagster.run_files import DamagedRunFileError
+from optiflow_dagster.event_damage import DamagedEventsError
 from optiflow_dagster.run_launcher import (
     LAUNCHED_TAG,
     MOST_SECONDS_TO_START,
@@ -184,12 +185,16 @@ def test_a_run_that_the_ui_makes_of_a_command_lines_run_is_judged_by_its_own_pro
     assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
 
 
-def test_a_run_whose_file_was_cut_off_is_named_with_what_to_do(launcher: LocalRunLauncher, tmp_path: Path) -> None:
-    run_id = stored(launcher, GIVEN, os.getpid())
-    path = tmp_path / ".optiflow" / "dagster" / "history" / "runs" / f"{run_id}.db"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(DamagedRunFileError, match=rf"{run_id}.db in .* Put it back from a backup, or remove it"):
+def test_a_run_whose_events_are_damaged_is_named_with_what_to_do(launcher: LocalRunLauncher, tmp_path: Path) -> None:
+    other, run_id = (stored(launcher, GIVEN, os.getpid()) for _ in range(2))
+    run = launcher._instance.get_run_by_id(run_id)
+    assert run is not None
+    damage_an_event(launcher._instance, tmp_path / ".optiflow" / "dagster" / "history" / "event_log.db", run)
+    with pytest.raises(DamagedEventsError, match=rf"those of run {run_id} are .* from a backup, or mend it with"):
         launcher.terminate(run_id)
+    run = launcher._instance.get_run_by_id(other)
+    assert run is not None
+    assert launcher._process_numbers(run) == [os.getpid()]
 
 
 def test_a_run_that_no_process_ever_took_up_has_failed(launcher: LocalRunLauncher) -> None:

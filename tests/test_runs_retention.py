@@ -1,7 +1,6 @@
 """`runs_retention_sensor`: which runs it deletes, what is still known afterwards, and what is left on the disk."""
 
 import asyncio
-import os
 import shutil
 import sqlite3
 import threading
@@ -18,11 +17,11 @@ from dagster._core.definitions.run_request import SkipReason
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_graphql.schema import create_schema
+from damaged_events import damage_an_event
 
 from optiflow_dagster.needed_runs import UPLOADS_SENSOR
-from optiflow_dagster.run_files import QUIET_SECONDS, remove_files_of_unknown_runs
 from optiflow_dagster.sensors import runs_retention
-from optiflow_dagster.sensors.runs_retention import Position, delete_old_runs, read_cursor
+from optiflow_dagster.sensors.runs_retention import Position, delete_old_runs, give_back_space, read_cursor
 from resources.adapters import Adapters
 from resources.catalog.records import JobRecord
 from resources.jobs.contract import JobKind, JobStatus
@@ -132,11 +131,11 @@ def tried_again(first: str, before: str) -> dict[str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where SQLite keeps the events of an instance that the project's `dagster.yaml` describes."""
+    """Where SQLite keeps runs and events of an instance that the project's `dagster.yaml` describes."""
     shutil.copyfile(ROOT / "dagster.yaml", tmp_path / "dagster.yaml")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    return tmp_path / ".optiflow" / "dagster" / "history" / "runs"
+    return tmp_path / ".optiflow" / "dagster" / "history"
 
 
 @pytest.fixture
@@ -145,16 +144,13 @@ def runs(folder: Path) -> Iterator[Runs]:
         yield Runs(instance)
 
 
-def files(folder: Path) -> set[str]:
-    return {path.name.partition(".")[0] for path in folder.iterdir()} - {"index", ""}
-
-
 def size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
+    return (folder / "event_log.db").stat().st_size
 
 
-def in_an_hour() -> float:
-    return time.time() + QUIET_SECONDS + 1
+def runs_with_events(folder: Path) -> set[str]:
+    with sqlite3.connect(folder / "event_log.db") as events:
+        return {run_id for (run_id,) in events.execute("SELECT DISTINCT run_id FROM event_logs")}
 
 
 def open_job(name: str, run_id: str) -> JobRecord:
@@ -171,7 +167,7 @@ def test_of_old_runs_those_with_the_newest_materializations_stay_and_the_disk_is
     assert before == {"shop": (made[-2], 6), "store": (made[-1], 6)}
     latest = runs.instance.get_latest_materialization_event(table.key)
     full = size(folder)
-    assert len(files(folder)) == 14
+    assert runs_with_events(folder) == set(made)
 
     assert runs.keep(days=29) == set(made)
     assert runs.keep() == newest
@@ -180,11 +176,11 @@ def test_of_old_runs_those_with_the_newest_materializations_stay_and_the_disk_is
     assert runs.instance.get_latest_materialization_event(table.key) == latest
     assert len(runs.instance.fetch_materializations(table.key, limit=99).records) == 2
 
-    assert remove_files_of_unknown_runs(runs.instance, time.time()) == (0, 0)
-    removed, freed = remove_files_of_unknown_runs(runs.instance, in_an_hour())
-    assert (removed, files(folder)) == (12, newest)
-    assert freed > 12 * 100_000
-    assert size(folder) == pytest.approx(full - freed, rel=0.05)
+    assert runs_with_events(folder) == newest
+    freed = give_back_space(runs.instance)
+    assert freed > full / 3
+    assert size(folder) < full / 1.5
+    assert give_back_space(runs.instance) == 0
     assert runs.keep(days=99) == newest
     assert {len(runs.instance.all_logs(run_id)) > 5 for run_id in newest} == {True}
 
@@ -277,29 +273,25 @@ def test_no_event_gets_the_number_of_a_deleted_one(runs: Runs) -> None:
     assert new.storage_id > seen.storage_id
 
 
-def test_a_run_whose_events_were_lost_keeps_what_is_known_of_it(runs: Runs, folder: Path) -> None:
-    lost, last = runs.train(rows=5), runs.run("plain_job")
-    for path in folder.glob(f"{lost}.db*"):
-        path.unlink()
-    with dg.DagsterInstance.get() as restarted:
-        assert Runs(restarted).keep() == {lost, last}
-    assert runs.rows_of("shop") == (lost, 5)
+def test_a_run_whose_events_were_lost_is_kept(runs: Runs, folder: Path) -> None:
+    lost, last = runs.run("plain_job"), runs.run("plain_job")
+    with sqlite3.connect(folder / "event_log.db") as events:
+        events.execute("DELETE FROM event_logs WHERE run_id = ?", (lost,))
+    assert runs.keep() == {lost, last}
 
 
-@pytest.mark.parametrize("share", [0.0001, 0.5, 0.99])
-def test_a_run_whose_file_was_cut_off_is_kept_and_named_and_stops_no_other(
-    runs: Runs, folder: Path, share: float
-) -> None:
+def test_a_run_whose_events_are_damaged_is_kept_and_named_and_stops_no_other(runs: Runs, folder: Path) -> None:
     made = [runs.train(rows=rows) for rows in range(4)]
-    path = folder / f"{made[1]}.db"
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    run = runs.instance.get_run_by_id(made[1])
+    assert run is not None
+    damage_an_event(runs.instance, folder / "event_log.db", run)
     with dg.DagsterInstance.get() as restarted:
         later = datetime.now(UTC) + timedelta(days=31)
         part = delete_old_runs(restarted, [], None, later, KEEP_DAYS)
         assert (part.deleted, part.kept, part.is_over) == (2, 2, True)
         assert set(restarted.get_run_ids()) == {made[1], made[3]}
     (named,) = part.damaged
-    assert named.startswith(f"Run {made[1]} is kept. Its events cannot be read: the file {made[1]}.db in Dagster's ")
+    assert named.startswith(f"Run {made[1]} is kept. Its events cannot be read: event_log.db in Dagster's history is ")
 
 
 def test_a_tick_does_a_part_of_the_work_and_the_next_ones_the_rest(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,24 +307,16 @@ def test_a_tick_does_a_part_of_the_work_and_the_next_ones_the_rest(runs: Runs, m
     assert delete_old_runs(runs.instance, [], None, later, KEEP_DAYS) == runs_retention.Round(None)
 
 
-def test_only_files_of_runs_that_are_gone_are_removed_whoever_deleted_them(runs: Runs, folder: Path) -> None:
-    kept, gone = runs.train(), runs.train()
-    runs.instance.delete_run(gone)
-    unknown = "01234567-89ab-cdef-0123-456789abcdef"
-    parts = [f"{unknown}.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
-    others = [".db", "notes.db", f"{unknown}.db.bak", f"{gone}.txt"]
-    for name in [*parts, *others]:
-        (folder / name).write_bytes(b"1")
-    assert remove_files_of_unknown_runs(runs.instance, time.time()) == (0, 0)
-    for written in parts:
-        for name in parts:
-            os.utime(folder / name, (1, time.time() if name == written else 1))
-        assert remove_files_of_unknown_runs(runs.instance, time.time()) == (0, 0), f"{written} was written just now"
-    removed, _ = remove_files_of_unknown_runs(runs.instance, in_an_hour())
-    assert removed == 2
-    left = {path.name for path in folder.iterdir()}
-    assert left >= {f"{kept}.db", "index.db", *others}
-    assert left.isdisjoint({f"{gone}.db", *parts})
+def test_new_runs_take_the_room_of_those_that_were_deleted_whoever_deleted_them(runs: Runs, folder: Path) -> None:
+    made = [runs.train(rows=rows) for rows in range(6)]
+    with dg.DagsterInstance.get() as other:
+        for run_id in made[:-1]:
+            other.delete_run(run_id)
+        full = size(folder)
+        for rows in range(4):
+            runs.train(rows=rows)
+        assert size(folder) == full
+        assert give_back_space(other) > 0
 
 
 RUN_PAGE = """query Page($id: ID!) {
@@ -374,20 +358,19 @@ def test_the_ui_reads_a_run_while_it_is_deleted_and_afterwards(runs: Runs, folde
         try:
             with dg.DagsterInstance.get() as daemons:
                 left = Runs(daemons).keep()
-                # In earnest an hour lies between the two; here what is being read is read to its end.
+                assert give_back_space(daemons) > 0
                 while passed.acquire(blocking=False):
                     pass
                 assert all(passed.acquire(timeout=60) for _ in range(2))
-                removed, _ = remove_files_of_unknown_runs(daemons, in_an_hour())
         finally:
             done.set()
             reader.join()
-        assert (left, removed) == ({made[-1]}, 5)
+        assert left == {made[-1]}
         assert [read(run_id) for run_id in made] == ["RunNotFoundError"] * 5 + ["Run"]
     # Dagster answers one request that meets the deletion half-way so, and the next as it should.
     assert all(failure["message"] in {f"KeyError: '{run_id}'\n" for run_id in made[:-1]} for failure in failures)
     assert len(kinds) > 12
-    assert files(folder) == left
+    assert runs_with_events(folder) == left
 
 
 def test_postgresql_keeps_and_deletes_the_same_runs(postgres_url: str) -> None:
@@ -409,7 +392,7 @@ def test_postgresql_keeps_and_deletes_the_same_runs(postgres_url: str) -> None:
         assert runs.keep() == {upload, *last[:2], last[3]}
         assert runs.rows_of("shop") == (last[0], 8)
         assert len(instance.fetch_materializations(table.key, limit=99).records) == 2
-        assert remove_files_of_unknown_runs(instance, in_an_hour()) == (0, 0)
+        assert give_back_space(instance) == 0
 
 
 def tick(
@@ -428,12 +411,9 @@ def tick(
 
 
 def make_older(folder: Path, days: int) -> None:
-    """Let runs have ended and files have been written so many days ago."""
-    with sqlite3.connect(folder.parent / "runs.db") as runs:
+    """Let runs have ended so many days ago."""
+    with sqlite3.connect(folder / "runs.db") as runs:
         runs.execute("UPDATE runs SET update_timestamp = datetime(update_timestamp, ?)", (f"-{days} days",))
-    for path in folder.iterdir():
-        at = path.stat().st_mtime - days * 86_400
-        os.utime(path, (at, at))
 
 
 def test_the_sensor_deletes_what_is_older_than_the_setting_and_then_rests_for_a_day(
@@ -441,23 +421,19 @@ def test_the_sensor_deletes_what_is_older_than_the_setting_and_then_rests_for_a_
 ) -> None:
     made = [runs.train(rows=rows) for rows in range(5)]
     cursor, said = tick(definitions, runs.instance, adapters)
-    assert said == "Deleted 0 run(s) older than 30 days, kept 0. Removed the files of 0 deleted run(s), 0.0 MB."
+    assert said == "Deleted 0 run(s) older than 30 days, kept 0."
     make_older(folder, 31)
     assert tick(definitions, runs.instance, adapters, cursor)[1].startswith("The next round through all runs begins at")
     assert set(runs.instance.get_run_ids()) == set(made)
 
     adapters.catalog.open().put_job(open_job("orders-shop-train-1", made[0]))
     cursor, said = tick(definitions, runs.instance, adapters)
-    assert said == "Deleted 3 run(s) older than 30 days, kept 2. Removed the files of 0 deleted run(s), 0.0 MB."
+    assert said.startswith("Deleted 3 run(s) older than 30 days, kept 2. Gave 0.")
     assert set(runs.instance.get_run_ids()) == {made[0], made[4]}
     position = read_cursor(cursor)
     assert 86_000 < position.rests_until - time.time() <= 86_400
-    assert 3_500 < position.files_at - time.time() <= QUIET_SECONDS
-
-    make_older(folder, 1)
-    cursor, said = tick(definitions, runs.instance, adapters)
-    assert said.startswith("Deleted 0 run(s) older than 30 days, kept 2. Removed the files of 3 deleted run(s), 0.")
-    assert files(folder) == {made[0], made[4]}
+    assert runs_with_events(folder) == {made[0], made[4]}
+    assert tick(definitions, runs.instance, adapters, cursor)[1].startswith("The next round through all runs begins at")
 
 
 def test_with_zero_days_every_run_stays(runs: Runs, folder: Path, adapters: Adapters) -> None:

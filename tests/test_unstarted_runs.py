@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from dagster._core.events import DagsterEvent, DagsterEventType
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqlRunStorage
+from damaged_events import damage_an_event
 from queued_runs import asked_run, stored_run
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
@@ -171,15 +171,19 @@ def test_thousands_of_runs_that_began_and_failed_hide_none_that_did_not(instance
     assert [one.first for one in found(instance)] == unstarted
 
 
-def test_runs_whose_files_were_cut_off_hide_no_run_that_never_began() -> None:
-    with dg.instance_for_test() as instance:
+def test_runs_whose_events_are_damaged_hide_no_run_that_never_began(tmp_path: Path) -> None:
+    storage = {
+        "module": "optiflow_dagster.event_database",
+        "class": "EventDatabase",
+        "config": {"base_dir": str(tmp_path)},
+    }
+    with dg.instance_for_test(overrides={"event_log_storage": storage}) as instance:
         unstarted = [fail(instance, asked_run(instance, UPLOAD, "uploads_sensor"))]
         other = UPLOAD._replace(tags={"dagster/partition": "b"})
         unstarted.append(fail(instance, asked_run(instance, other, "uploads_sensor")))
-        storage = instance.event_log_storage
-        assert isinstance(storage, SqliteEventLogStorage)
-        path = Path(storage.path_for_shard(unstarted[0]))
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        run = instance.get_run_by_id(unstarted[0])
+        assert run is not None
+        damage_an_event(instance, tmp_path / "event_log.db", run)
         with pytest.raises(DatabaseError):
             instance.all_logs(unstarted[0])
         assert [one.first for one in found(instance)] == unstarted

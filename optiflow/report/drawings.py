@@ -5,7 +5,6 @@ What belongs here: marks, limits and labels. What does not: files, fonts, ticks 
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from optiflow.report.model import Contribution, TrainingJob
@@ -25,6 +24,8 @@ BLUE, AMBER = "#2f6c9f", "#c46a1b"
 
 def predicted_against_actual(predictions: pl.DataFrame, target: str, axes: "Axes") -> None:
     """A dot per test row with the diagonal, and the averages of ten parts of equal size by prediction."""
+    import numpy as np
+
     actual, predicted = _floats(predictions["actual"]), _floats(predictions["predicted"])
     low, high, outside = _limits(np.concatenate([actual, predicted]), actual, predicted)
     shown = _sample(actual.size)
@@ -100,6 +101,8 @@ def feature_contributions(contributions: tuple[Contribution, ...], target: str, 
 
 def learning_curve(job: TrainingJob, axes: "Axes") -> None:
     """The first metric of every channel per round, and the round that the model keeps."""
+    import numpy as np
+
     colours = {"train": BLUE, "validation": AMBER}
     label = ""
     for channel, metrics in job.history.items():
@@ -126,6 +129,8 @@ def learning_curve(job: TrainingJob, axes: "Axes") -> None:
 
 def _limits(values: Any, *columns: Any) -> tuple[float, float, str]:
     """Axis limits that one outlier in two hundred cannot stretch, and a note on how many points they leave out."""
+    import numpy as np
+
     low, high = np.quantile(values, [0.005, 0.995])
     margin = (high - low) * 0.5 or 0.5
     low, high = max(values.min(), low - margin), min(values.max(), high + margin)
@@ -136,12 +141,16 @@ def _limits(values: Any, *columns: Any) -> tuple[float, float, str]:
 
 
 def _sample(size: int) -> Any:
+    import numpy as np
+
     if size <= MAX_POINTS:
         return np.arange(size)
     return np.sort(np.random.default_rng(SAMPLE_SEED).choice(size, MAX_POINTS, replace=False))
 
 
 def _alpha(points: int) -> float:
+    import numpy as np
+
     return float(np.clip(12 / np.sqrt(points), 0.15, 0.7))
 
 

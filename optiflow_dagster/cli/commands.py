@@ -237,7 +237,8 @@ def _run(pipeline: str, dataset: str) -> None:
 
     with workplace.instance() as instance:
         instance.add_dynamic_partitions(str(DATASETS[pipeline].name), [dataset])
-        failures = execute(build_definitions(workplace.settings), f"{pipeline}_job", dataset, instance, console)
+        definitions = build_definitions(workplace.settings, {pipeline: spec})
+        failures = execute(definitions, f"{pipeline}_job", dataset, instance, console)
     if failures:
         raise _as_error(failures[0])
     record, found = show.report_of(workplace, spec, dataset)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from optiflow_dagster.run_files import DamagedRunFileError, reading_events_of
+from optiflow_dagster.event_damage import DamagedEventsError, reading_events_of
 from optiflow_dagster.sensors.run_failure_delivery import REAL, Message, sender
 from optiflow_dagster.sensors.run_failure_message import alert
 from optiflow_dagster.sensors.run_failure_outbox import Failure, Outbox, send_all
@@ -95,7 +95,7 @@ def _failed_before(instance: dg.DagsterInstance, event: dg.EventLogRecord) -> bo
     try:
         with reading_events_of(event.run_id):
             first = instance.get_records_for_run(event.run_id, of_type=FAILED, limit=1).records
-    except DamagedRunFileError:
+    except DamagedEventsError:
         return False  # better told twice than not at all
     return bool(first) and first[0].timestamp < event.timestamp
 
@@ -108,7 +108,7 @@ def _message(instance: dg.DagsterInstance, run_id: str) -> Message | None:
 def _first_cause(instance: dg.DagsterInstance, run_id: str) -> str:
     try:
         events = [record.event_log_entry.dagster_event for record in _failures_of(instance, run_id)]
-    except DamagedRunFileError as error:
+    except DamagedEventsError as error:
         return str(error)
     for event in filter(None, events):
         if not event.is_step_failure:

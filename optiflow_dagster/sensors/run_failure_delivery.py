@@ -7,17 +7,18 @@ are and in which order (`run_failure_outbox`).
 import re
 from collections.abc import Callable
 from http.client import HTTPException, HTTPMessage, InvalidURL
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
-
-import tenacity
 
 from optiflow.errors import TransientError, UserError
 from optiflow_dagster.sensors.run_failure_message import as_json
 from resources.aws.client import client, hurried
 from resources.aws.errors import aws_errors
 from resources.http_retries import Timing, may_pass, wished_seconds
+
+if TYPE_CHECKING:
+    import tenacity
 
 TIMEOUT_SECONDS = 10
 ATTEMPTS = 4
@@ -61,6 +62,8 @@ def deliver(send: Send, message: Message, deadline: float, timing: Timing, attem
         TransientError: it was not taken, and may be later.
         UserError: it was refused.
     """
+    import tenacity
+
     tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TransientError),
         wait=lambda state: _pause(state, timing),
@@ -139,7 +142,7 @@ def _answered(error: HTTPError, timing: Timing) -> NotTakenError | UserError:
     return UserError(f"The webhook in OPTIFLOW_ALERT_URL refuses the message: {said}. {mend}.")
 
 
-def _pause(state: tenacity.RetryCallState, timing: Timing) -> float:
+def _pause(state: "tenacity.RetryCallState", timing: Timing) -> float:
     failure = state.outcome.exception() if state.outcome else None
     wish = failure.retry_after if isinstance(failure, NotTakenError) else 0.0
     return max(FIRST_PAUSE_SECONDS * 2 ** (state.attempt_number - 1) * (0.5 + timing.random()), wish)

@@ -1,6 +1,7 @@
-"""`runs_retention_sensor`: deletes old runs that nothing refers to, and the files that they leave."""
+"""`runs_retention_sensor`: deletes old runs that nothing refers to, and gives the room that they leave to the disk."""
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +11,6 @@ import dagster as dg
 
 from optiflow.errors import TransientError, UserError
 from optiflow_dagster.needed_runs import FINISHED, NeededRuns
-from optiflow_dagster.run_files import QUIET_SECONDS, remove_files_of_unknown_runs
 from resources.catalog import Catalog
 from resources.catalog.records import JobRecord
 
@@ -29,8 +29,6 @@ class Position:
     after: str | None = None
     """The last run of this round that was kept; runs are taken in the order in which they were made."""
     rests_until: float = 0.0
-    files_at: float = 0.0
-    """When files of deleted runs are looked for again."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,10 @@ def runs_retention_sensor(keep_days: int) -> dg.SensorDefinition:
                 for damaged in part.damaged:
                     context.log.warning(damaged)
                 said += part.damaged[:10]
-            if now.timestamp() >= position.files_at:
-                runs, size = remove_files_of_unknown_runs(context.instance, now.timestamp())
-                position = replace(position, files_at=now.timestamp() + QUIET_SECONDS)
-                said.append(f"Removed the files of {runs} deleted run(s), {size / 1e6:.1f} MB.")
-        except (OSError, TransientError, UserError) as error:
+            # Also for runs that somebody else has deleted.
+            if freed := give_back_space(context.instance):
+                said.append(f"Gave {freed / 1e6:.1f} MB back to the disk.")
+        except (TransientError, UserError) as error:
             # What was deleted stays deleted, and the next tick finds the rest.
             return dg.SkipReason(f"Cannot delete old runs: {error}")
         rest = (
@@ -112,6 +109,14 @@ def delete_old_runs(
             instance.delete_run(run.run_id)
             part = replace(part, deleted=part.deleted + 1)
     return replace(part, last_kept=None, is_over=True) if len(records) < RUNS_A_TICK else part
+
+
+def give_back_space(instance: dg.DagsterInstance) -> int:
+    """Give some of the room that deleted events have left back; how many bytes. Other storages do that by themselves."""
+    # Its module is there where `dagster.yaml` has named it, and takes a while to import.
+    module = sys.modules.get("optiflow_dagster.event_database")
+    storage = instance.event_log_storage
+    return storage.give_back_space() if module is not None and isinstance(storage, module.EventDatabase) else 0
 
 
 def read_cursor(text: str | None) -> Position:

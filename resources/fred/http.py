@@ -11,16 +11,19 @@ from collections import deque
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, quote_plus, urlsplit
 from urllib.request import urlopen
 from xml.etree import ElementTree
 
 import dagster as dg
-import tenacity
 
 from optiflow.errors import OptiflowError, TransientError, UserError
 from resources.http_retries import Timing, may_pass, wished_seconds
+
+if TYPE_CHECKING:
+    import tenacity
 
 FRED_URL = "https://api.stlouisfed.org/fred"
 KEY_PAGE = "https://fred.stlouisfed.org/docs/api/api_key.html"
@@ -102,6 +105,8 @@ class FredHttp:
             VintagesRefusedError: ask for the latest vintage only.
             TransientError: 429, 5xx, no connection or no XML, again and again.
         """
+        import tenacity
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_UnavailableError),
             wait=self._pause,
@@ -156,7 +161,7 @@ class FredHttp:
             f"{_question(url)}: {self.url} answered {status} {said or 'without a reason'}".rstrip(". ") + f".{hint}"
         )
 
-    def _pause(self, state: tenacity.RetryCallState) -> float:
+    def _pause(self, state: "tenacity.RetryCallState") -> float:
         """Seconds before the next attempt: 1, 2, 4, … with jitter, or what the server asks for if that is more."""
         backoff = min(2.0 ** (state.attempt_number - 1), LONGEST_BACKOFF_SECONDS)
         failure = state.outcome.exception() if state.outcome else None
@@ -196,11 +201,11 @@ def _question(url: str) -> str:
     )
 
 
-def _is_enough(state: tenacity.RetryCallState) -> bool:
+def _is_enough(state: "tenacity.RetryCallState") -> bool:
     return state.attempt_number >= ATTEMPTS or state.idle_for + state.upcoming_sleep > RETRY_BUDGET_SECONDS
 
 
-def _log_retry(state: tenacity.RetryCallState) -> None:
+def _log_retry(state: "tenacity.RetryCallState") -> None:
     failure = state.outcome.exception() if state.outcome else None
     dg.get_dagster_logger("fred").warning(
         "%s Attempt %d of %d in %.0f s.", failure, state.attempt_number + 1, ATTEMPTS, state.upcoming_sleep

@@ -6,7 +6,6 @@ Scored movements are the columns of an upload with `anomaly_score`, `is_anomaly`
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from optiflow.report.drawings import AMBER, BLUE, INK
@@ -61,6 +60,8 @@ def busiest_days(scored: pl.DataFrame) -> ReportTable:
 
 def draw_over_time(scored: pl.DataFrame, held_out_from: datetime | None, axes: "Axes") -> None:
     """Flagged movements for each day, and where the held-out rows begin; None if they are not the newest."""
+    import numpy as np
+
     days = (
         scored.group_by(day=pl.col("created_at").dt.date())
         .agg(pl.col("is_anomaly").sum())
@@ -79,6 +80,8 @@ def draw_over_time(scored: pl.DataFrame, held_out_from: datetime | None, axes: "
 
 def draw_scores(scored: pl.DataFrame, threshold: float, axes: "Axes") -> None:
     """How many movements have which score, both in steps of a factor, and the threshold."""
+    import numpy as np
+
     scores = np.maximum(scored["anomaly_score"].to_numpy(), 1e-3)
     edges = np.geomspace(scores.min(), max(scores.max(), threshold) * 1.01, BINS)
     axes.hist(scores, bins=edges.tolist(), color=BLUE, linewidth=0)

@@ -7,14 +7,17 @@ model, and setting it beside these (`judging`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from optiflow.learners.turnover.measures import log_loss
 from optiflow.pipelines.turnover.dates import WATCHED, watched_for
 from optiflow.pipelines.turnover.kaplan_meier import Curve
 from optiflow.split import ROW
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MONTH = "month of creation"
 GROUPS = ("category", "brand", MONTH)
@@ -119,7 +122,7 @@ def _of_curve(rows: pl.DataFrame, horizon: int) -> tuple[float, float]:
     return curve.share_sold(horizon), min(curve.median(), float(horizon))
 
 
-def _quick(rows: pl.DataFrame, horizon: int) -> np.ndarray:
+def _quick(rows: pl.DataFrame, horizon: int) -> "np.ndarray":
     took = (pl.col("sold") - pl.col("created")).dt.total_days()
     return rows.select((took <= horizon).fill_null(False)).to_series().to_numpy()
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from optiflow.learners.turnover.concordance import concordance
@@ -22,6 +21,7 @@ from optiflow.report.extras import Cell, Figure, Headline, ReportTable
 from optiflow.report.wording import count, number, percent
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
 NAME_LENGTH = 24
@@ -38,7 +38,7 @@ class Told:
     horizon: int
     threshold: float
     gain: Gain
-    naive: Mapping[str, np.ndarray]
+    naive: "Mapping[str, np.ndarray]"
 
 
 def chance_metrics(rows: pl.DataFrame, told: Told) -> dict[str, float | None]:
@@ -65,7 +65,7 @@ def chance_metrics(rows: pl.DataFrame, told: Told) -> dict[str, float | None]:
     }
 
 
-def _concordance(rows: pl.DataFrame, horizon: int, slowness: np.ndarray) -> float | None:
+def _concordance(rows: pl.DataFrame, horizon: int, slowness: "np.ndarray") -> float | None:
     """Harrell's C up to the horizon. Every item was watched that long, so no pair needs a weight for censoring."""
     days = rows.select(pl.when("quick").then("actual").otherwise(float(horizon))).to_series().to_numpy()
     return concordance(days, rows["quick"].to_numpy(), slowness)

@@ -5,14 +5,17 @@ What belongs here: the paired comparison and its verdict. What does not: baselin
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from optiflow.learners.turnover.measures import log_losses
 from optiflow.report.extras import Judgement
 from optiflow.report.model import Outcome
 from optiflow.report.wording import count, number, percent, the
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MEASURE = "log-loss"
 CONFIDENCE = 0.975
@@ -45,7 +48,9 @@ class Gain:
         return None if gain is None or self.baseline_loss <= 0 else gain / self.baseline_loss
 
 
-def measure_gain(quick: np.ndarray, chance: np.ndarray, naive: Mapping[str, np.ndarray], created: pl.Series) -> Gain:
+def measure_gain(
+    quick: "np.ndarray", chance: "np.ndarray", naive: "Mapping[str, np.ndarray]", created: pl.Series
+) -> Gain:
     """Compare, item by item, with the baseline that has the lowest log-loss on the same items.
 
     That choice looks at the held-out items and is in the baselines' favour. Items that were put on sale on one day share
@@ -101,7 +106,7 @@ def judge_gain(gain: Gain, horizon: int) -> Judgement:
     return Judgement(outcome, said, gain.baseline, MEASURE, share)
 
 
-def _error_and_margin(gain: np.ndarray, created: pl.Series) -> tuple[float | None, float | None]:
+def _error_and_margin(gain: "np.ndarray", created: pl.Series) -> tuple[float | None, float | None]:
     """The standard error of the mean gain, and half the width of its 95 % limits.
 
     Clusters with the correction G / (G - 1), and Student's t with G - 1 degrees of freedom. That makes the limits of two or
@@ -109,6 +114,8 @@ def _error_and_margin(gain: np.ndarray, created: pl.Series) -> tuple[float | Non
     spread of the items makes up for.
     Source: Cameron and Miller, "A practitioner's guide to cluster-robust inference", Journal of Human Resources 50 (2015).
     """
+    import numpy as np
+
     items = len(gain)
     if items < 2:
         return None, None
