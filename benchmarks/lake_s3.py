@@ -16,7 +16,7 @@ from benchmarks.lake_table import ROW_BYTES
 from benchmarks.measuring import fresh_python, in_turns
 from resources.aws.client import client
 
-ROWS, TURNS = 10**9 // ROW_BYTES, 2
+ROWS, TURNS = 10**9 // ROW_BYTES, 4
 QUICK_ROWS, QUICK_TURNS = 20_000, 1
 SIDES = {"ours": "benchmarks.lake_transfer", "peer": "benchmarks.peers.parquet_on_s3"}
 LIMIT = 0.8

@@ -54,11 +54,16 @@ def fresh_python(*arguments: str | Path) -> Cost:
 
 
 def in_turns(turns: int, **sides: Callable[[], T]) -> dict[str, list[T]]:
-    """Call every side `turns` times, in turns (A B A B …), so that a busy spell of the machine meets all of them."""
+    """Call every side `turns` times, in turns, so that a busy spell of the machine meets all of them.
+
+    The order is turned round each time (A B, B A, …): what one leaves behind, the other does not always come to first.
+    """
     results: dict[str, list[T]] = {name: [] for name in sides}
+    order = list(sides)
     for _ in range(turns):
-        for name, measure in sides.items():
-            results[name].append(measure())
+        for name in order:
+            results[name].append(sides[name]())
+        order.reverse()
     return results
 
 
