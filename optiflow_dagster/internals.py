@@ -14,8 +14,9 @@ from dagster._core.storage.tags import GRPC_INFO_TAG  # which server was given a
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+    from dagster._core.event_api import EventLogCursor
     from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage, SqliteEventLogStorage
-    from dagster._core.storage.event_log.base import EventLogConnection, EventLogCursor
+    from dagster._core.storage.event_log.base import EventLogConnection
     from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
     from dagster._core.storage.runs import SqliteRunStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -40,7 +41,7 @@ __all__ = [
 _LATER = {
     "ConsolidatedSqliteEventLogStorage": "dagster._core.storage.event_log",  # all runs' events in one database
     "EventLogConnection": "dagster._core.storage.event_log.base",  # a page of a run's events
-    "EventLogCursor": "dagster._core.storage.event_log.base",  # where the next page begins
+    "EventLogCursor": "dagster._core.event_api",  # where the next page begins
     "SqlPollingEventWatcher": "dagster._core.storage.event_log.polling_event_watcher",  # tells new events by asking
     "SqliteEventLogStorage": "dagster._core.storage.event_log",  # a file a run, which earlier versions had
     "SqliteRunStorage": "dagster._core.storage.runs",  # which runs are at work, before there is an instance

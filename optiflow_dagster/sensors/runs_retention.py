@@ -1,7 +1,6 @@
 """`runs_retention_sensor`: deletes old runs that nothing refers to, and gives the room that they leave to the disk."""
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -113,10 +112,9 @@ def delete_old_runs(
 
 def give_back_space(instance: dg.DagsterInstance) -> int:
     """Give some of the room that deleted events have left back; how many bytes. Other storages do that by themselves."""
-    # Its module is there where `dagster.yaml` has named it, and takes a while to import.
-    module = sys.modules.get("optiflow_dagster.event_database")
-    storage = instance.event_log_storage
-    return storage.give_back_space() if module is not None and isinstance(storage, module.EventDatabase) else 0
+    # Not by its class, whose module takes a while to import where `dagster.yaml` names another.
+    give = getattr(instance.event_log_storage, "give_back_space", None)
+    return give() if give else 0
 
 
 def read_cursor(text: str | None) -> Position:
