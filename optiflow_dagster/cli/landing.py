@@ -85,7 +85,7 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     merged = merge_options(options, flags, where=f"options for {source.name} (flags and {where})")
     effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
     pipeline.hyperparameters(effective)
-    upload = read_upload(source, source.name, effective, pipeline)
+    upload = read_upload(source, source.name, effective, pipeline, workplace.settings.read_limits)
     dates = upload.accepted[upload.date_column]
     for series_id in effective.fred_series:
         series_coverage(workplace.adapters.fred.observations(series_id), dates)
