@@ -3,6 +3,7 @@
 What belongs here: finding the table in a workbook. What does not: whether it fits into memory (`workbook`), and types.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ def read_excel(path: Path, suffix: str, file_name: str, options: DatasetOptions,
     """
     import fastexcel
 
+    logging.getLogger("fastexcel").setLevel(logging.ERROR)  # it warns of every column without values
     if suffix == ".xlsx":
         check_workbook(path, file_name, limits)
     try:

@@ -57,7 +57,8 @@ def check_names(names: list[str], file_name: str, header_row: int = 1) -> list[s
     names = [name.strip() for name in names]
     blank = [position for position, name in enumerate(names, 1) if not name and position < len(names)]
     if blank or not any(names):
-        where = "no column" if not any(names) else f"column {', '.join(map(str, blank))}"
+        more = f" and {len(blank) - 5:,} more" if len(blank) > 5 else ""
+        where = "no column" if not any(names) else f"column {', '.join(map(str, blank[:5]))}{more}"
         has = "has a name" if not any(names) else "has no name"
         raise UserError(f"{file_name}, row {header_row}: {where} {has}. Give every column a name in the first row.")
     values = [name for name in names if name and not any(letter.isalpha() for letter in name)]
