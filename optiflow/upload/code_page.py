@@ -45,6 +45,8 @@ COMMON = {
     "cp949": (*range(0xA1, 0xA4), *range(0xB0, 0xC9)),
 }
 """The first bytes of kana, hangul, and the characters that their standards put first, since they are the usual ones."""
+ALL_USUAL = 0.25
+"""What speaks for a code page of such characters if nearly all are usual ones: no other text comes to that by chance."""
 SIGNS = frozenset("€£¥§°²³µ½¼¾«»\u2018\u2019\u201c\u201d\u201e\u2013\u2014…•·\u00d7©®™±¿¡ªº\u00a0")
 MARGIN = 0.1
 """By so much must a reading be better than the next, of a measure from 0 to 1, to be taken for sure."""
@@ -155,7 +157,8 @@ def _by_frequency(lines: bytes, pages: list[str]) -> list[str]:
         for page in pages:
             penalty[page] += said.get(page, 1.0) / 2
     for page in pages:
-        penalty[page] += (1 - _common_share(lines, page)) / 2
+        share = _common_share(lines, page)
+        penalty[page] += (1 - share) / 2 - (ALL_USUAL if page in COMMON and share >= 0.95 else 0)
     ranked = sorted(pages, key=lambda page: (penalty[page], pages.index(page)))
     sure = len(ranked) == 1 or penalty[ranked[1]] - penalty[ranked[0]] >= MARGIN
     return ranked[:1] if sure and penalty[ranked[0]] < 1.0 else ranked

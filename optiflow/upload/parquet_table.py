@@ -200,7 +200,8 @@ def _with_times(frame: pl.DataFrame, counts: dict[str, Count], file_name: str) -
             continue
         day = 1 if count.kind == "day" else DAY_SECONDS * per_second
         edges = (0, day - 1) if count.kind == "clock" else (FIRST_DAY * day, (LAST_DAY + 1) * day - 1)
-        within = column.is_between(*edges)
+        # The least number is what programs write for no time at all, in whatever unit.
+        within = column.is_between(max(edges[0], 1 - 2**63), min(edges[1], 2**63 - 1))
         bad = frame.select(~within).to_series().fill_null(False)
         if bad.any():
             said = frame.select(ROW, pl.format("{} {} since 1970", name, pl.lit(count.unit)).alias(name))
