@@ -46,6 +46,7 @@ def read_apart(path: Path) -> dict[str, object]:
     ("name", "data", "words"),
     [
         ("stray.xlsx", bombs.stray_cell(), ["sheet 'Sales'", "cell XFD1048576", "OPTIFLOW_UPLOAD_MAX_SHEET_CELLS", "10,000,000"]),
+        ("stray.xls", bombs.stray_cell(), ["cell XFD1048576"]),
         ("shared.xlsx", bombs.shared_text(), ["4,801 MB", "cell B2 of sheet 'Sales'", "OPTIFLOW_UPLOAD_MAX_MB"]),
         ("rows.csv.zst", bombs.zst_of_rows(), ["more than 200 times"]),
         ("rows.csv.gz", bombs.gzip_of_rows(400_000_000), ["more than 200 times"]),

@@ -65,7 +65,8 @@ def likely_code_pages(lines: bytes) -> list[str]:
     Args:
         lines: Lines of the text that hold bytes beyond ASCII.
     """
-    lines = lines[:SAMPLE_BYTES]
+    if len(lines) > SAMPLE_BYTES:  # whole lines, for half a character is none
+        lines = lines[:SAMPLE_BYTES].rpartition(b"\n")[0] or lines
     latin = _readings(lines, LATIN)
     if _is_latin(lines):
         fits = {page: _fit(text) for page, text in latin.items()}

@@ -31,6 +31,7 @@ from optiflow.upload.workbook import check_workbook
 if TYPE_CHECKING:
     import fastexcel
 
+ZIP_MAGIC = b"PK"
 TOP_ROWS = 200
 MAX_TITLE_ROWS = 50
 FEW_ROWS = 20
@@ -48,7 +49,7 @@ class Sheet:
     rows: int
 
 
-def read_excel(path: Path, suffix: str, file_name: str, options: DatasetOptions, limits: ReadLimits) -> RawTable:
+def read_excel(path: Path, file_name: str, options: DatasetOptions, limits: ReadLimits) -> RawTable:
     """Read the sheet of a workbook that holds a table, or those that the option `sheet` names.
 
     Row numbers are those that the spreadsheet shows; those of a second sheet go on after the first.
@@ -59,8 +60,9 @@ def read_excel(path: Path, suffix: str, file_name: str, options: DatasetOptions,
     import fastexcel
 
     logging.getLogger("fastexcel").setLevel(logging.ERROR)  # it warns of every column without values
-    if suffix == ".xlsx":
-        check_workbook(path, file_name, limits)
+    with path.open("rb") as file:
+        if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:  # whatever its name ends in: the reader goes by this, too
+            check_workbook(path, file_name, limits)
     try:
         workbook = fastexcel.read_excel(path)
         sheets, notes = _chosen(workbook, options, file_name)

@@ -41,7 +41,7 @@ def read_table(path: Path, file_name: str, options: DatasetOptions, limits: Read
             if suffix == ".parquet":
                 return read_parquet(plain, file_name, options.drop_columns, limits)
             if suffix in (".xlsx", ".xls"):
-                return read_excel(plain, suffix, file_name, options, limits)
+                return read_excel(plain, file_name, options, limits)
             return read_text(plain, file_name, folder, options, limits)
         except pl.exceptions.PanicException as error:  # no Exception, so it would pass every handler and show its trace
             raise UserError(

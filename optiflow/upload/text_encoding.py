@@ -140,17 +140,18 @@ def _code_page(text: TextFile, file_name: str) -> str:
 def _lines_beyond_ascii(text: TextFile) -> bytes:
     """Lines with bytes beyond ASCII, each once, up to the size of a sample."""
     found: dict[bytes, None] = {}
-    size = 0
+    size, rest = 0, b""
     for piece in text.pieces():
-        if piece.isascii():
+        if piece.isascii() and rest.isascii():
             continue
-        for line in piece.splitlines():
+        whole, _, rest = (rest + piece).rpartition(b"\n")
+        for line in whole.split(b"\n"):
             if not line.isascii() and line not in found:
                 found[line] = None
                 size += len(line)
             if size > SAMPLE_BYTES:
                 return b"\n".join(found)
-    return b"\n".join(found)
+    return b"\n".join([*found, *([] if rest.isascii() else [rest])])
 
 
 def _faulty_utf8(lines: bytes) -> str | None:
