@@ -13,7 +13,6 @@ from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
 from optiflow.read_limits import ReadLimits
 from optiflow.upload import read_upload
-from resources.settings import load_settings
 
 OPTIONS = DatasetOptions(target="y", date_column="d")
 
@@ -95,10 +94,3 @@ def test_a_file_beyond_a_setting_names_it(tmp_path: Path, limits: ReadLimits, na
     with pytest.raises(UserError) as caught:
         read_upload(tmp_path / name, name, OPTIONS, limits=limits)
     assert [word for word in words if word not in str(caught.value)] == []
-
-
-def test_the_limits_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPTIFLOW_UPLOAD_MAX_MB", "7")
-    monkeypatch.setenv("OPTIFLOW_UPLOAD_MAX_CELLS", "8")
-    monkeypatch.setenv("OPTIFLOW_UPLOAD_MAX_SHEET_CELLS", "9")
-    assert load_settings(home=tmp_path).read_limits == ReadLimits(7, 8, 9)
