@@ -200,6 +200,7 @@ def test_what_is_no_date_is_a_rejected_row_and_no_panic(
         date_column="d",
     )
     assert (beside.accepted.height, beside.rejected.height) == (59, 0)  # no model reads it: it costs no row
+    assert (beside.accepted["x"].null_count(), beside.accepted["x"].cast(pl.String).null_count()) == (1, 1)
     assert any("'x'" in note and "read as empty" in note for note in beside.notes)
     assert capfd.readouterr().err == ""
 
