@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
-.PHONY: help demo test test-crash soak burst dev bench bench-accuracy bench-verdicts bench-limits lint format clean setup
+.PHONY: help demo test test-crash fuzz soak burst dev bench bench-accuracy bench-verdicts bench-limits lint format clean setup
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -32,6 +32,9 @@ test: .venv/dev .venv-image/ready ## Set up, then run every test
 test-crash: .venv/dev ## Kill runs at 30 random points, watch the ends of 30 (15 to 30 minutes)
 	@OPTIFLOW_TEST_RUN_ENDS=30 $(BIN)/pytest tests/test_run_launcher.py
 	@OPTIFLOW_TEST_KILLS=30 $(BIN)/pytest tests/test_aws_crash.py
+
+fuzz: .venv/dev ## Read 20,000 files as nobody should make them, by a seed of today
+	@OPTIFLOW_TEST_FUZZ_FILES=20000 OPTIFLOW_TEST_FUZZ_SEED=$$(date +%Y%m%d) $(BIN)/pytest -q -s tests/test_fuzz_uploads.py
 
 soak: .venv/dev ## Half an hour of `make dev` under load: every file has its report, nothing fails, leaks or grows slower
 	@$(BIN)/python -m benchmarks.soak

@@ -50,7 +50,10 @@ def build_definitions(
         # add seconds of imports.
         executor=dg.in_process_executor,
     )
-    chains = [chain_definitions(pipeline, DATASETS[name], settings.owners) for name, pipeline in pipelines.items()]
+    chains = [
+        chain_definitions(pipeline, DATASETS[name], settings.owners, settings.read_limits)
+        for name, pipeline in pipelines.items()
+    ]
     return dg.Definitions.merge(own, *chains)
 
 

@@ -113,7 +113,7 @@ def type_columns(
             put(name, column, "is not a boolean")
         elif raw.is_text and (column := _number(values, style, options.max_rejected_fraction)) is not None:
             put(name, column, "is not a number, as the rest of the column is")
-    frame = frame.with_columns(_dates_for_midnights(raw.frame)).with_columns(typed.values())
+    frame = frame.with_columns(_dates_for_midnights(raw.frame.drop(kinds.texts))).with_columns(typed.values())
     for name in kinds.numbers or _given(options.target):
         _check_target(raw.frame[name], frame, name, file_name, kinds)
     return TypedTable(_numbers_as_floats(frame, kinds), pl.concat([no_faults(), *faults]), formats)

@@ -25,6 +25,7 @@ EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 
 DIRECTIVES = "YymdbBeHIMSpfzjTFRD"
 TIME_DIRECTIVES = re.compile(r"%\.?#?[HIMSTRfz]")
+HOUR, MINUTE = re.compile(r"%[HI]"), re.compile(r"%[MTR]")
 FIRST_YEAR, LAST_YEAR = 1000, 9999
 TIME = re.compile(
     r"^.*?\d(?P<gap>[T ])(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2})?(?P<fraction>\.\d+)?"
@@ -69,6 +70,12 @@ def check_format(date_format: str, where: str) -> str:
             f"{where}: date_format {date_format!r} has no directive for the {' and the '.join(missing)}. "
             'Write it like "%d/%m/%Y".'
         )
+    try:
+        parse_dates(pl.Series(["2024-01-31"]), ours)
+    except pl.exceptions.PolarsError as error:  # such as a minute without an hour
+        raise UserError(
+            f'{where}: date_format {date_format!r} is none: {str(error).splitlines()[0]} Write it like "%d/%m/%Y".'
+        ) from error
     return ours
 
 
@@ -84,6 +91,9 @@ def parse_dates(values: pl.Series, date_format: str) -> pl.Series:
     elif not TIME_DIRECTIVES.search(date_format):
         parsed = values.str.to_date(date_format, strict=False)
     else:
+        if HOUR.search(date_format) and not MINUTE.search(date_format):
+            # The engine takes no hour without a minute, which files by the hour write: `2024-01-31 17`, `5 PM`.
+            values, date_format = values + ":00", date_format + ":%M"
         parsed = values.str.to_datetime(date_format, time_unit="us", strict=False)
         if parsed.dtype.time_zone is not None:  # pyright: ignore[reportAttributeAccessIssue]
             parsed = parsed.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

@@ -4,6 +4,7 @@ What belongs here: choosing the format, and saying that none or two of them fit.
 date of a row.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from optiflow.upload.date_formats import DATE_FORMATS, DIGITS_FORMAT, epoch_form
 from optiflow.upload.faults import options_file, options_lines, quote, quote_all
 
 SAMPLE = 200
+THREE_DIGITS = re.compile(r"\d\D*\d\D*\d")
 PLAIN_NUMBER = r"^[+-]?\d*[.,]?\d*$"
 DAY_FIRST = (("%d/%m", "%m/%d"), ("%d-%m", "%m-%d"))
 
@@ -61,6 +63,8 @@ def read_date_format(values: pl.Series, allow_digits: bool = False) -> DateReadi
     sample = present.gather_every(max(1, len(present) // SAMPLE)).head(SAMPLE)
     if len(sample) == 0 or (not allow_digits and bool(sample.str.contains(PLAIN_NUMBER).all())):
         return None
+    if sum(bool(THREE_DIGITS.search(text)) for text in sample) * 2 < len(sample):
+        return None  # every format has a day and a year; trying them all would take most of the time of a wide table
     suffix = _time_suffix(sample)
     likely = [f + suffix for f in DATE_FORMATS if _fits_half(sample, f + suffix, allow_digits)]
     if not likely:

@@ -62,6 +62,8 @@ def to_float(plain: pl.Expr) -> pl.Expr:
 def style_votes(values: pl.Series) -> int:
     """How many more sampled values can only be read with comma groups than only with dot groups."""
     sample = _sample(values)
+    if sample.cast(pl.Int64, strict=False).null_count() == 0:
+        return 0
     comma, dot = (_readable(sample, style) for style in NumberStyle)
     return int((comma & ~dot).sum()) - int((dot & ~comma).sum())
 
@@ -69,7 +71,13 @@ def style_votes(values: pl.Series) -> int:
 def number_share(values: pl.Series) -> float:
     """The part of a sample of the non-null values that is a number in one of the styles; 0 for an empty column."""
     sample = _sample(values)
-    return max((_readable(sample, style).mean() or 0.0) for style in NumberStyle) if len(sample) else 0.0  # pyright: ignore
+    # Most columns are plain numbers or hold no digit; patterns take most of the time of a wide table.
+    if len(sample) == 0 or not sample.str.contains(r"\d").any():
+        return 0.0
+    number = sample.cast(pl.Float64, strict=False)
+    if number.null_count() == 0 and bool(number.is_finite().all()):
+        return 1.0
+    return max((_readable(sample, style).mean() or 0.0) for style in NumberStyle)  # pyright: ignore
 
 
 def parse_numbers(values: pl.Series, file_style: NumberStyle) -> pl.Series:

@@ -8,10 +8,11 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.read_limits import LIMITS, ReadLimits
 from optiflow.split import ROW
 from optiflow.upload.by_role import Naming, other_pipelines
 from optiflow.upload.columns import TypedTable, date_columns, read_date_formats, type_columns
-from optiflow.upload.faults import refuse_over_limit
+from optiflow.upload.faults import quote, refuse_over_limit
 from optiflow.upload.fitting_options import check_options
 from optiflow.upload.kinds import PLAIN
 from optiflow.upload.named_columns import check_named_columns, missing_target, only_date_column
@@ -53,7 +54,13 @@ class Upload:
         return self.rows_in - self.accepted.height - self.rejected[ROW].n_unique()
 
 
-def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "Pipeline | None" = None) -> Upload:
+def read_upload(
+    path: Path,
+    file_name: str,
+    options: DatasetOptions,
+    pipeline: "Pipeline | None" = None,
+    limits: ReadLimits = LIMITS,
+) -> Upload:
     """Read, type and validate an upload.
 
     Args:
@@ -61,17 +68,18 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
         file_name: The user's name for it, which tells the format and which messages show.
         options: The user's choices; without a date column, the only column of dates is used.
         pipeline: Whose roles name the columns and whose rules the rows obey; None for a table of orders.
+        limits: How much the file may hold.
 
     Raises:
         UserError: the file, its columns or its options are wrong, or too many rows are.
     """
     if pipeline is not None:
         check_options(options, pipeline, file_name)
-    raw = read_table(path, file_name, options.drop_columns)
+    raw = read_table(path, file_name, options, limits)
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
     naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None
-    notes = () if pipeline is None else other_pipelines(raw.names, pipeline)
+    notes = raw.notes if pipeline is None else (*raw.notes, *other_pipelines(raw.names, pipeline))
     kinds = PLAIN if naming is None else naming.kinds
     if kinds == PLAIN:
         try:
@@ -80,7 +88,8 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
             raise UserError(" ".join((str(error), *notes))) from error
     else:
         typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, kinds)
-    faults = pl.concat([raw.ragged, typed.faults])
+    faults = pl.concat([raw.ragged, raw.cells.filter(pl.col("column").is_in(kinds.used(options))), typed.faults])
+    notes = (*notes, *_read_as_empty(raw.cells.filter(~pl.col("column").is_in(kinds.used(options)))))
     # A cell that could not be typed is null by now: it must not be called empty as well.
     schema = table_schema(kinds.needed(options), kinds.finite(options))
     found = schema_faults(typed.frame, raw.frame, schema, file_name)
@@ -108,6 +117,14 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
         date_formats=typed.date_formats,
         notes=notes,
     )
+
+
+def _read_as_empty(cells: pl.DataFrame) -> list[str]:
+    """A sentence for each column without a meaning of its own that has such cells: they cost no row."""
+    return [
+        f"Column {quote(name)} has {part.height:,} cells that are no dates, such as {quote(part['value'][0])}: read as empty."
+        for (name,), part in cells.partition_by("column", as_dict=True, maintain_order=True).items()
+    ]
 
 
 def _without(rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
