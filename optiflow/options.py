@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from optiflow.errors import UserError
 
 HORIZON = "horizon"
-ADDED_LATER = ("columns", "duplicates", HORIZON)
+ADDED_LATER = ("columns", "duplicates", HORIZON, "decimal", "null_values")
 """Options that the first digests knew nothing of: at their defaults they are left out, so that revisions stay as they are."""
 
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]
@@ -41,6 +41,10 @@ class DatasetOptions(BaseModel):
     date_column: str | None = None
     date_format: str | None = None
     """strptime format of the date column, for files whose day and month cannot be told apart."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal sign, for files in which `12,000` may be twelve or twelve thousand."""
+    null_values: tuple[str, ...] = ()
+    """Further words for an empty cell, such as `unsold` or `9999-12-31`."""
     fred_series: tuple[SeriesId, ...] = ()
     split: SplitOptions = SplitOptions()
     hyperparameters: dict[str, str] = {}

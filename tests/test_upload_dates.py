@@ -60,10 +60,10 @@ def test_times_of_day_make_datetimes(tmp_path: Path, date_format: str, suffix: s
     assert upload.accepted["d"].to_list() == times
 
 
-def test_offsets_are_put_into_utc(tmp_path: Path):
-    upload = read(tmp_path, [f"{day}T01:30:00{'+02:00' if i % 2 else 'Z'}" for i, day in enumerate(DAYS)])
-    assert upload.accepted["d"][1] == dt.datetime.fromisoformat("2018-01-25T23:30")
-    assert upload.accepted["d"][2] == dt.datetime.fromisoformat("2018-01-27T01:30")
+@pytest.mark.parametrize("zone", ["+05:30", "+0930", " +13", "Z", " IST", " GMT+0530 (India Standard Time)", "-08:00"])
+def test_the_day_is_that_of_the_wall_s_clock_whatever_zone_stands_behind_it(tmp_path: Path, zone: str):
+    upload = read(tmp_path, [f"{day} 01:30:00{zone if i % 2 else ''}" for i, day in enumerate(DAYS)])
+    assert upload.accepted["d"].to_list() == [dt.datetime.combine(day, dt.time(1, 30)) for day in DAYS]
 
 
 def test_fractions_of_a_second_may_come_and_go(tmp_path: Path):

@@ -84,14 +84,14 @@ def _named(frame: pl.DataFrame, file_name: str) -> pl.DataFrame:
 
 
 def _widen(frame: pl.DataFrame) -> pl.DataFrame:
-    """Int64, Float64 (no NaN), String, Boolean, Date and Datetime('us') in UTC only; durations in seconds."""
+    """Int64, Float64 (no NaN), String, Boolean, Date and Datetime('us') by the wall's clock; durations in seconds."""
     frame = frame.with_columns(
         (cs.integer() - cs.by_dtype(pl.UInt64, pl.Int128, pl.UInt128)).cast(pl.Int64),
         cs.by_dtype(pl.UInt64, pl.Int128, pl.UInt128).cast(pl.Float64),
         cs.duration().dt.total_microseconds() / 1e6,
         (cs.float() | cs.decimal()).cast(pl.Float64).fill_nan(None),
         (cs.categorical() | cs.enum() | cs.time() | cs.by_dtype(pl.Null)).cast(pl.String),
-        cs.datetime(time_zone="*").dt.convert_time_zone("UTC").dt.replace_time_zone(None),
+        cs.datetime(time_zone="*").dt.replace_time_zone(None),  # the hour that people saw, and so their day
     )
     return frame.with_columns(cs.datetime().dt.cast_time_unit("us"))
 

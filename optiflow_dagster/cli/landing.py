@@ -11,14 +11,15 @@ from optiflow.errors import UserError
 from optiflow.fred.enrichment import series_coverage
 from optiflow.options import merge_options, parse_options_file
 from optiflow.pipelines.spec import Pipeline
+from optiflow.proposals import ProposalError
 from optiflow.upload import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
 
-LISTS = ("fred_series", "drop_columns", "keep_columns")
+LISTS = ("fred_series", "drop_columns", "keep_columns", "null_values")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
 """File systems allow 255 bytes, and the options file has a longer name than the table."""
-TEXTS = ("target", "date_column", "date_format")
+TEXTS = ("target", "date_column", "date_format", "decimal")
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -82,7 +83,10 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     merged = merge_options(options, flags, where=f"options for {source.name} (flags and {where})")
     effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
     pipeline.hyperparameters(effective)
-    upload = read_upload(source, source.name, effective, pipeline)
+    try:
+        upload = read_upload(source, source.name, effective, pipeline)
+    except ProposalError as error:
+        raise UserError(error.as_flags()) from error
     dates = upload.accepted[upload.date_column]
     for series_id in effective.fred_series:
         series_coverage(workplace.adapters.fred.observations(series_id), dates)

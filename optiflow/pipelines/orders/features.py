@@ -8,6 +8,7 @@ import re
 
 import polars as pl
 
+from optiflow.column_names import names_a_code
 from optiflow.report.model import LeftOut
 
 SAMPLE_ROWS = 10_000
@@ -21,15 +22,6 @@ _PHONE = r"^\+?[\d\s().\-/x]{7,24}$"
 _NAME_WORDS = r"(?:customer|client|buyer|contact|first|last|full|family|given|sur|user|person|employee|recipient)"
 _PERSON_NAME = re.compile(rf"^(?:{_NAME_WORDS}[ _\-]?)+(?:name)?s?$|^{_NAME_WORDS}[ _\-]?name$", re.IGNORECASE)
 _PHONE_NAME = re.compile(r"phone|mobile|telephone|^tel$|fax", re.IGNORECASE)
-_ID_NAME = re.compile(
-    r"(?:^|[ _\-])(?i:id|ids|uuid|guid|key|number|num|no|nr|code|ref)$|(?<=[a-z])(?:ID|Id|Number|No|Nr|Key|Code|Ref)$",
-)
-
-
-def names_a_code(name: str) -> bool:
-    """Whether a column's name says that its integers are codes of things, not amounts: `StoreID`, `zip code`."""
-    return bool(_ID_NAME.search(name))
-
 
 MAX_LEVELS, ROWS_PER_LEVEL = 1_000, 20
 """Whole numbers with few values, each in many rows, may be names of things, whatever their column is called."""

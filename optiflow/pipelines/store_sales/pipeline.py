@@ -33,7 +33,7 @@ NAIVE = {"the same week": "year_before", "mean of the last": "lately", "mean of 
 
 
 def _extra(name: str, *headers: str) -> Role:
-    return Role(name, "number", headers, required=False, nullable=True)
+    return Role(name, "number", headers, required=False, nullable=True, read=False)
 
 
 class StoreSales(Forecasting):
