@@ -68,10 +68,11 @@ def dates_apart(rows: pl.DataFrame, column: str) -> Apart:
         column: The date by which rows follow one another.
     """
     days = rows[column].cast(pl.Date)
-    known = days.drop_nulls().unique().sort()
+    ordered = days.drop_nulls().sort()
+    known = ordered.unique(maintain_order=True)
     if len(known) < 2:
         return Apart(no_faults())
-    low, high = (cast(date, days.quantile(share, "nearest")) for share in CORE)
+    low, high = (cast(date, ordered[int(share * (len(ordered) - 1))]) for share in CORE)
     reach = max(high - low, REACH)
     before = [day for day in reversed(known.to_list()) if day <= low]
     after = [day for day in known.to_list() if day >= high]

@@ -8,7 +8,7 @@ import yaml
 
 from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
 from optiflow.errors import UserError
-from optiflow.fred.enrichment import series_coverage
+from optiflow.fred.enrichment import refuse_taken_names
 from optiflow.options import merge_options, parse_options_file
 from optiflow.pipelines.spec import Pipeline
 from optiflow.proposals import ProposalError
@@ -88,8 +88,9 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     except ProposalError as error:
         raise UserError(error.as_flags()) from error
     dates = upload.accepted[upload.date_column]
+    refuse_taken_names(upload.accepted.columns, effective.fred_series)
     for series_id in effective.fred_series:
-        series_coverage(workplace.adapters.fred.observations(series_id), dates)
+        workplace.adapters.fred.coverage(workplace.adapters.fred.observations(series_id), dates)
     _refuse_other_name(landing, dataset, source.name)
     target = f"{landing_prefix(pipeline.name)}/{source.name}"
     written = merged.model_dump(exclude_unset=True, mode="json")
