@@ -126,12 +126,15 @@ def type_columns(
             words = _stand_ins(values, known, options, today)
             notes += [in_words(name, values, words)] if words else []
             values = _without(values, values, words)
-            known = read_date_format(values, allow_digits=True)
+            known = read_date_format(values.unique(maintain_order=True), allow_digits=True)
             if values.null_count() == len(values):
                 put(name, values.cast(pl.Date), "", words)
                 continue
         known = known.settled(day_first) or known if known is not None else None
-        reading = _date_reading(values, known, name, options, file_name, _others(raw, readings, name, options, kinds))
+        # Faults among dates that may be missing are not for the format to refuse: what they stand for is to be asked.
+        share = MIN_ROLE_SHARE if nullable else _role_share(options.max_rejected_fraction)
+        others = _others(raw, readings, name, options, kinds)
+        reading = _date_reading(values, known, share, name, options, file_name, others)
         day_first = reading.day_first if day_first is None else day_first
         formats[name] = reading.date_format
         notes += [_of_weeks(name, reading.date_format)] if is_week(reading.date_format) else []
@@ -290,13 +293,13 @@ def _role_share(max_rejected_fraction: float) -> float:
 def _date_reading(
     values: pl.Series,
     reading: DateReading | None,
+    share: float,
     column: str,
     options: DatasetOptions,
     file_name: str,
     others: Sequence[Options],
 ) -> DateReading:
     if options.date_format is None:
-        share = _role_share(options.max_rejected_fraction)
         reading = reading or read_date_format(values, allow_digits=True)
         return settle_date_format(values, reading, share, column, file_name, others)
     date_format = check_format(options.date_format, options_file(file_name))

@@ -44,6 +44,23 @@ WEEKDAY = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*(?P<gap>,? )")
 WEEK = re.compile(
     r"^(?P<before>\D*?)(?P<year>\d{4})(?:(?P<between>\D+)(?P<week>\d{1,2})|(?P<digits>\d{2}))(?P<after>\D*)$"
 )
+WEEK_WORDS = (
+    "w",
+    "wk",
+    "week",
+    "iso",
+    "of",
+    "kw",
+    "woche",
+    "cw",
+    "sem",
+    "semaine",
+    "semana",
+    "settimana",
+    "uge",
+    "uke",
+    "v",
+)
 WEEK_FIRST = re.compile(r"^(?P<before>\D*?)(?P<week>\d{1,2})(?P<between>\D+)(?P<year>\d{4})(?P<after>\D*)$")
 
 
@@ -71,6 +88,9 @@ def week_format(text: str) -> str | None:
     for shape, first, second in ((WEEK, "%G", "%V"), (WEEK_FIRST, "%V", "%G")):
         if match := shape.match(text):
             before, between, after = ((match[part] or "").replace("%", "%%") for part in ("before", "between", "after"))
+            words = re.findall(r"[^\W\d_]+", f"{before} {between} {after}".casefold())
+            if not all(word in WEEK_WORDS for word in words):  # Q1 2020 is a quarter
+                return None
             return f"{before}{first}{between}{second}{after}"
     return None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from optiflow.errors import UserError
-from optiflow.proposals import Options, ProposalError, options_file
+from optiflow.proposals import Options, ProposalError
 from optiflow.upload.date_formats import (
     DATE_FORMATS,
     DIGITS_FORMATS,
@@ -134,12 +134,17 @@ def check_given_format(values: pl.Series, date_format: str, share_needed: float,
     """
     present = values.drop_nulls()
     misfits = present.filter(parse_dates(present, date_format).is_null())
-    if len(misfits) > (1.0 - share_needed) * len(present):
-        raise UserError(
-            f"{file_name}, column {column!r}: date_format {date_format!r} fits only "
-            f"{1 - len(misfits) / len(present):.1%} of the values, not {quote_all(misfits.unique(maintain_order=True).head(3).to_list())}. "
-            f"Correct it in {options_file(file_name)}, or leave it out to have it inferred."
-        )
+    if len(misfits) <= (1.0 - share_needed) * len(present):
+        return
+    said = (
+        f"{file_name}, column {column!r}: date_format {date_format!r} fits only {1 - len(misfits) / len(present):.1%} of the "
+        f"values, not {quote_all(misfits.unique(maintain_order=True).head(3).to_list())}."
+    )
+    found = read_date_format(values, allow_digits=True)
+    fitting = found.date_format if found and found.share >= share_needed and found.rival is None else None
+    if better := epoch_format(present) or fitting:
+        raise ProposalError(f"{said} This one does.", file_name, {"date_format": better})
+    raise UserError(f"{said} Correct it: it says how the values are written, with %d for the day and so on.")
 
 
 def _time_suffix(sample: pl.Series) -> str:

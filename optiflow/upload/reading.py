@@ -95,7 +95,7 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
     if naming is not None:
         accepted, options = naming.by_role(accepted, options.drop_columns), naming.filled_in(options)
         faults = pl.concat([faults, naming.faults(accepted, options, today)])
-    else:
+    if kinds == PLAIN:
         odd = implausible_cells(accepted, [str(options.date_column)], [str(options.target)], today)
         faults = pl.concat([faults, odd])
     accepted = _without(accepted, faults)

@@ -17,6 +17,11 @@ MOSTLY = 0.5
 LONG_TEXT_WORDS = 4
 """Free text has more words than names of products or regions have."""
 
+DROPPED = "left out by the option drop_columns"
+EMPTY, CONSTANT = "empty in every training row", "the same value in every training row"
+NEVER_FEATURES = (DROPPED, EMPTY, CONSTANT)
+"""Reasons that the option `keep_columns` does not help against."""
+
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 _PHONE = r"^\+?[\d\s().\-/x]{7,24}$"
 _NAME_WORDS = r"(?:customer|client|buyer|contact|first|last|full|family|given|sur|user|person|employee|recipient)"
@@ -70,7 +75,7 @@ def choose_features(
     for column in train.columns:
         if column in (target, date_column) or column in reserved:
             continue
-        reason = "left out by the option drop_columns" if column in drop else None
+        reason = DROPPED if column in drop else None
         if reason is None:
             reason = _constant(train[column]) or (None if column in keep else _looks_like(train[column], column))
         if reason is None:
@@ -83,8 +88,8 @@ def choose_features(
 def _constant(values: pl.Series) -> str | None:
     distinct = values.drop_nulls().n_unique()
     if distinct == 0:
-        return "empty in every training row"
-    return "the same value in every training row" if distinct == 1 and values.null_count() == 0 else None
+        return EMPTY
+    return CONSTANT if distinct == 1 and values.null_count() == 0 else None
 
 
 def _looks_like(values: pl.Series, name: str) -> str | None:
