@@ -59,6 +59,12 @@ class DatasetOptions(BaseModel):
     horizon: int | None = Field(default=None, ge=1, le=1000)
     """How many periods ahead is forecast, and held out to judge it; the pipeline's own choice if None."""
 
+    @field_validator("null_values", mode="before")
+    @classmethod
+    def _null_values_are_words(cls, value: Any) -> Any:
+        # A user writes `null_values: [-999]`, or one word alone.
+        return [str(word) for word in ([value] if isinstance(value, str | int | float) else value or ())]
+
     @field_validator("hyperparameters", mode="before")
     @classmethod
     def _hyperparameters_are_strings(cls, value: Any) -> Any:

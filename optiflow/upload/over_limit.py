@@ -75,14 +75,19 @@ def _with_advice(said: str, file_name: str, rejected: pl.DataFrame, share: float
                 {"null_values": words},
             )
         return UserError(f"{said} Mend these dates; leaving the rows out would make the rest one-sided.")
-    if mends.adds_up and reason.startswith("the same") and REPEATED in reason and "alike" not in reason:
+    parts = rules.filter(pl.col("reason").str.contains(REPEATED) & ~pl.col("reason").str.contains("alike"))
+    if mends.adds_up and parts.height and (REPEATED in reason or "below 0" in reason):
         return ProposalError(
-            f"{said} If they are parts of one sale, such as departments or bookings, have them added up.",
+            f"{said} If they are parts of one sum, such as departments, bookings or returns, have them added up.",
             file_name,
             {"duplicates": "sum"},
         )
     if REPEATED in reason:
         return UserError(f"{said} Take the repeated rows out of the file.")
+    if "below 0" in reason:
+        return UserError(
+            f"{said} They are returns: net them with the sales of their day or week, and write 0 where none is left."
+        )
     if mends.target is not None and column == mends.target:
         return UserError(
             f"{said} Mend them. Where the number is not known yet, as of orders on their way, end the file before the first "
