@@ -72,7 +72,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
         with opened(storage, file) as path:
             version = sha256_of(path)
-            table = read_upload(path, file.name, options, pipeline)
+            table = read_upload(path, file.name, options, pipeline, chain.limits)
         ensure_unchanged(storage, file)
         # A run that only spells out the date column that is found anyway has the dataset's own options.
         standing = options == own.model_copy(update={} if own.date_column else {"date_column": options.date_column})

@@ -43,7 +43,10 @@ def build_definitions(settings: Settings, **resource_overrides: object) -> dg.De
         # add seconds of imports.
         executor=dg.in_process_executor,
     )
-    chains = [chain_definitions(pipeline, DATASETS[name], settings.owners) for name, pipeline in PIPELINES.items()]
+    chains = [
+        chain_definitions(pipeline, DATASETS[name], settings.owners, settings.read_limits)
+        for name, pipeline in PIPELINES.items()
+    ]
     return dg.Definitions.merge(own, *chains)
 
 

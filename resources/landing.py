@@ -15,8 +15,10 @@ from typing import Any
 from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem, table_suffix
 from optiflow.errors import TransientError, UserError
 from optiflow.options import parse_options_file
+from optiflow.plain_yaml import MAX_BYTES
 from resources.storage import UPLOADS, Storage, StoredObject, Unreadable
 
+MISNAMED_SUFFIX = ".options.yml"
 MENDABLE = (errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 """What the system says of a folder that stays unreadable until somebody mends it."""
 
@@ -92,7 +94,22 @@ def read_landing(storage: Storage, pipeline: str) -> Landing:
         told = f"Cannot list {folder}: {error.strerror}."
         raise (UserError if error.errno in MENDABLE else TransientError)(told) from error
     faults = {entry.name.removesuffix(OPTIONS_SUFFIX): _fault(folder, entry) for entry in unreadable if _counts(entry)}
+    faults |= _misnamed_options(folder, files)
     return Landing(folder, [file for file in files if file.name not in faults], faults)
+
+
+def _misnamed_options(folder: str, files: Iterable[LandedFile]) -> dict[str, str]:
+    """Why a table is not taken whose options would be passed over for their name."""
+    names = {file.name for file in files}
+    found = {}
+    for name in sorted(names):
+        table = name.removesuffix(MISNAMED_SUFFIX)
+        if table != name and table in names:
+            rename = f"rename it to {table}{OPTIONS_SUFFIX}"
+            found[table] = (
+                f"{name!r} in {folder} would be passed over: {rename}. Until then {table!r} is passed over, too."
+            )
+    return found
 
 
 def _counts(entry: Unreadable) -> bool:
@@ -175,18 +192,17 @@ def read_options(storage: Storage, file: LandedFile) -> dict[str, Any]:
     """What the options file beside an upload says; empty if there is none.
 
     Raises:
-        UserError: it is not UTF-8 text or not YAML.
+        UserError: it is too long, not UTF-8 text or not YAML.
     """
     if file.options is None:
         return {}
     name = PurePosixPath(file.options.key).name
     try:
-        text = storage.read_bytes(file.options.key).decode("utf-8-sig")
+        if file.options.size > MAX_BYTES:
+            raise UserError(f"{name}: longer than {MAX_BYTES // 1024} KB, which no options are. Is it another file?")
+        return parse_options_file(storage.read_bytes(file.options.key), name)
     except FileNotFoundError as error:
         raise TransientError(f"{name} was removed from the landing folder before it was read.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name}: not UTF-8 text; save it as UTF-8.") from error
-    return parse_options_file(text, name)
 
 
 def sha256_of(path: Path) -> str:

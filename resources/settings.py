@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from optiflow.errors import UserError
+from optiflow.read_limits import LIMITS, ReadLimits
 
 _EMPTY_IS_UNSET = True
 _OWNER = re.compile(r"team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -42,6 +43,10 @@ class Settings(BaseSettings):
     max_parallel_jobs: int = Field(default=2, ge=1, le=64)
     upload_settle_seconds: float = Field(default=2.0, ge=0.0)
     """A file must have been left alone this long before the sensor takes it, so that no half-copied file is read."""
+    upload_max_mb: int = Field(default=LIMITS.megabytes, ge=1)
+    """How much an upload may hold once it is unpacked, and the text of its cells; see `ReadLimits`."""
+    upload_max_cells: int = Field(default=LIMITS.cells, ge=1)
+    upload_max_sheet_cells: int = Field(default=LIMITS.sheet_cells, ge=1)
     alert_url: str | None = None
     """Webhook, or ARN of an SNS topic, that is sent a JSON message for every failed run."""
     keep_runs_days: int = Field(default=30, ge=0, le=36_500)
@@ -142,6 +147,11 @@ class Settings(BaseSettings):
         if value is not None and urlparse(value).scheme not in ("http", "https"):
             raise ValueError("expected an http:// or https:// address")
         return value
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What is asked of an upload before it is read."""
+        return ReadLimits(self.upload_max_mb, self.upload_max_cells, self.upload_max_sheet_cells)
 
     @property
     def work_dir(self) -> Path:

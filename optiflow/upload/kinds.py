@@ -30,6 +30,10 @@ class Kinds:
         )
         return [name for name in named if name not in self.nullable]
 
+    def used(self, options: DatasetOptions) -> list[str]:
+        """The columns whose cells a row is judged by."""
+        return list(dict.fromkeys([*self.dates, *self.numbers, *self.texts, *self.needed(options)]))
+
     def finite(self, options: DatasetOptions) -> list[str]:
         """The columns of finite numbers."""
         return list(self.numbers) if self != PLAIN else [name for name in (options.target,) if name is not None]

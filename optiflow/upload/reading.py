@@ -10,15 +10,18 @@ import polars as pl
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
 from optiflow.proposals import ProposalError
+from optiflow.read_limits import LIMITS, ReadLimits
 from optiflow.split import ROW
 from optiflow.upload.by_role import Naming, other_pipelines
 from optiflow.upload.columns import TypedTable, date_columns, loose_date_columns, read_date_formats, type_columns
+from optiflow.upload.faults import no_faults, quote
 from optiflow.upload.fitting_options import check_options
 from optiflow.upload.kinds import PLAIN, Kinds
 from optiflow.upload.named_columns import check_named_columns, missing_target, only_date_column
 from optiflow.upload.over_limit import Mends, refuse_over_limit
 from optiflow.upload.plausible import dates_apart, implausible_cells
 from optiflow.upload.source import read_table
+from optiflow.upload.stand_ins import in_words, stand_ins
 from optiflow.upload.table import RawTable
 from optiflow.upload.validation import schema_faults, table_schema
 
@@ -56,7 +59,13 @@ class Upload:
         return self.rows_in - self.accepted.height - self.rejected[ROW].n_unique()
 
 
-def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "Pipeline | None" = None) -> Upload:
+def read_upload(
+    path: Path,
+    file_name: str,
+    options: DatasetOptions,
+    pipeline: "Pipeline | None" = None,
+    limits: ReadLimits = LIMITS,
+) -> Upload:
     """Read, type and validate an upload.
 
     Args:
@@ -64,18 +73,19 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
         file_name: The user's name for it, which tells the format and which messages show.
         options: The user's choices; without a date column, the only column of dates is used.
         pipeline: Whose roles name the columns and whose rules the rows obey; None for a table of orders.
+        limits: How much the file may hold.
 
     Raises:
         UserError: the file, its columns or its options are wrong, or too many rows are.
     """
     if pipeline is not None:
         check_options(options, pipeline, file_name)
-    raw = read_table(path, file_name, options.drop_columns).with_nulls(options.null_values)
+    raw = read_table(path, file_name, options, limits).with_nulls(options.null_values)
     today = datetime.now(UTC).date()
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
     naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None
-    notes = () if pipeline is None else other_pipelines(raw.names, pipeline)
+    notes = raw.notes if pipeline is None else (*raw.notes, *other_pipelines(raw.names, pipeline))
     kinds = PLAIN if naming is None else naming.kinds
     if kinds == PLAIN:
         try:
@@ -86,7 +96,8 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
             raise UserError(" ".join((str(error), *notes))) from error
     else:
         typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, today, kinds)
-    faults = pl.concat([raw.ragged, typed.faults])
+    no_dates, said = _read_as_empty(raw.cells, kinds, options, today)
+    faults, notes = pl.concat([raw.ragged, no_dates, typed.faults]), (*notes, *said)
     # A cell that could not be typed is null by now: it must not be called empty as well.
     schema = table_schema(kinds.needed(options), kinds.finite(options))
     found = schema_faults(typed.frame, raw.frame, schema, file_name)
@@ -121,6 +132,30 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
         date_formats=typed.date_formats,
         notes=(*notes, *typed.notes, *apart.told),
     )
+
+
+def _read_as_empty(
+    cells: pl.DataFrame, kinds: Kinds, options: DatasetOptions, today: date
+) -> tuple[pl.DataFrame, list[str]]:
+    """Of cells that hold no date at all the faults, and a sentence for each column in which they cost no row.
+
+    They cost none in a column without a meaning of its own, and where they stand for no date in one that may be empty.
+    """
+    faults, said = [no_faults()], []
+    for (name,), part in cells.partition_by("column", as_dict=True, maintain_order=True).items():
+        values = part["value"]
+        if name not in kinds.used(options):
+            said.append(
+                f"Column {quote(name)} has {part.height:,} cells that are no dates, such as {quote(values[0])}: read as empty."
+            )
+        elif name in kinds.nullable and (
+            words := stand_ins(values, pl.Series([None] * len(values), dtype=pl.Date), today)
+        ):
+            said.append(in_words(name, values, words))
+            faults.append(part.filter(~values.is_in(words)))
+        else:
+            faults.append(part)
+    return pl.concat(faults), said
 
 
 def _without(rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:

@@ -3,8 +3,10 @@
 What belongs here: what CSV, Excel and Parquet have in common. What does not: any of the formats, any type inference.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import polars as pl
 import polars.selectors as cs
@@ -23,7 +25,8 @@ class RawTable:
     `frame` is `row` (Int64, header = 1) and the file's columns; String columns hold stripped text, null where a cell
     is empty or a word for nothing. `is_text` says that types were never declared, so that every String column is to be
     inferred. `ragged` holds one fault for each row with another number of fields than the header. `left_out` names
-    dropped columns whose type no table of ours can hold.
+    dropped columns whose type no table of ours can hold. `cells` has a fault for each cell that is null since it cannot be
+    what its column says; `notes` are sentences on how the file was read.
     """
 
     frame: pl.DataFrame
@@ -32,6 +35,8 @@ class RawTable:
     encoding: str | None = None
     delimiter: str | None = None
     left_out: tuple[str, ...] = ()
+    cells: pl.DataFrame = field(default_factory=no_faults)
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -77,7 +82,7 @@ def check_names(names: list[str], file_name: str, header_row: int = 1) -> list[s
             f"{file_name}, row {header_row}: column names are missing: the first row holds values "
             f"({quote_all(values, 3)}). Put the column names in the first row."
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise UserError(f"{file_name}, row {header_row}: duplicate column names {quote_all(twice)}. Rename them.")
     if patterns := [name for name in names if name == "*" or (name.startswith("^") and name.endswith("$"))]:
@@ -108,15 +113,22 @@ def drop_nameless_last(frame: pl.DataFrame, file_name: str) -> pl.DataFrame:
     return frame.drop("")
 
 
-def clean_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """Strip every String column, make words for nothing null, and leave out rows where every cell is empty."""
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+
+def clean_text(frame: Frame) -> Frame:
+    """Strip every String column, and make words for nothing null."""
     text = cs.string()
-    frame = frame.with_columns(text.str.strip_chars())
+    stripped = text.str.strip_chars()
     # No word for nothing is longer than four bytes, which spares most cells the look-up.
-    frame = frame.with_columns(
-        pl.when(~((text.str.len_bytes() <= 4) & text.is_in(NULL_WORDS))).then(text).name.keep(),
-    )
-    return frame.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null()))
+    is_word = (stripped.str.len_bytes() <= 4) & stripped.is_in(NULL_WORDS)
+    return frame.with_columns(pl.when(~is_word).then(stripped).name.keep())
+
+
+def without_blank_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """Leave out rows where every cell is empty."""
+    filled = frame.select(pl.any_horizontal(pl.exclude(ROW).is_not_null())).to_series()
+    return frame if bool(filled.all()) else frame.filter(filled)  # a filter copies the table
 
 
 def refuse_without_rows(frame: pl.DataFrame, ragged: pl.DataFrame, file_name: str) -> None:

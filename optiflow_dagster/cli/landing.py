@@ -9,24 +9,26 @@ import yaml
 from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
 from optiflow.errors import UserError
 from optiflow.fred.enrichment import refuse_taken_names
-from optiflow.options import merge_options, parse_options_file
+from optiflow.options import is_text, merge_options, parse_options_file
 from optiflow.pipelines.spec import Pipeline
+from optiflow.plain_yaml import MAX_BYTES, read_yaml
 from optiflow.proposals import ProposalError
 from optiflow.upload import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
 
-LISTS = ("fred_series", "drop_columns", "keep_columns", "null_values")
+LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet", "null_values")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
 """File systems allow 255 bytes, and the options file has a longer name than the table."""
-TEXTS = ("target", "date_column", "date_format", "decimal")
+NEAR_MISSES = (".options.yml", ".options.json", ".option.yaml", ".yaml", ".yml")
+"""Names beside a file that are meant for its options, and would be passed over."""
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
     """`("split.seed=3", "drop_columns=a,b")` as nested options.
 
     Raises:
-        UserError: an assignment has no `=` or a value that is not YAML.
+        UserError: an assignment has no `=`, contradicts another one, or its value is not YAML.
     """
     options: dict[str, Any] = {}
     for text in assignments:
@@ -37,18 +39,19 @@ def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
         target = options
         for parent in parents:
             target = target.setdefault(parent, {})
-        try:
-            target[key] = _value(key, value) if not parents else yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"--option {text!r}: {value!r} is not a plain value.") from error
+            if not isinstance(target, dict):
+                raise UserError(f"--option {text!r}: {parent} has a value already. Give one of the two.")
+        if isinstance(target.get(key), dict):
+            raise UserError(f"--option {text!r}: parts of {key} are given already. Give one of the two.")
+        target[key] = _value((*parents, key), value, f"--option {text[:60]!r}")
     return options
 
 
-def _value(key: str, text: str) -> Any:
-    if key in LISTS:
+def _value(path: tuple[str, ...], text: str, where: str) -> Any:
+    if path[-1] in LISTS:
         return _split(text)
-    # As it is: `%` cannot begin a plain value of YAML, and a column may be named 2024.
-    return text if key in TEXTS else yaml.safe_load(text)
+    # As it is: `%` cannot begin a plain value of YAML, and a column may be named 2024, No or `Voucher #`.
+    return text if is_text(path) else read_yaml(text, where)
 
 
 def _split(value: str) -> list[str]:
@@ -84,7 +87,7 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
     pipeline.hyperparameters(effective)
     try:
-        upload = read_upload(source, source.name, effective, pipeline)
+        upload = read_upload(source, source.name, effective, pipeline, workplace.settings.read_limits)
     except ProposalError as error:
         raise UserError(error.as_flags()) from error
     dates = upload.accepted[upload.date_column]
@@ -104,12 +107,15 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
 def _options_beside(source: Path) -> tuple[dict[str, Any], str]:
     beside = source.with_name(source.name + OPTIONS_SUFFIX)
     if not beside.is_file():
+        for suffix in NEAR_MISSES:
+            other = source.with_name(source.name + suffix)
+            if other.is_file():
+                raise UserError(
+                    f"{other.name} lies beside {source.name}: if it holds options, rename it to {beside.name}."
+                )
         return {}, "options"
-    try:
-        text = beside.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{beside.name}: not UTF-8 text; save it as UTF-8.") from error
-    return parse_options_file(text, beside.name), beside.name
+    with beside.open("rb") as file:
+        return parse_options_file(file.read(MAX_BYTES + 1), beside.name), beside.name
 
 
 def _options_landed(workplace: Workplace, pipeline: Pipeline, name: str) -> dict[str, Any]:
