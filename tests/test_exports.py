@@ -116,6 +116,42 @@ def test_dates_of_shops_and_market_places_are_the_day_that_stands_there(tmp_path
     assert upload.accepted["when"].cast(pl.Date).to_list() == [time.date() for time in times]
 
 
+def test_a_market_place_that_writes_a_preface_is_read_from_its_header_on(tmp_path: Path):
+    times = [dt.datetime.fromisoformat("2024-01-01T00:03:04") + dt.timedelta(days=n) for n in range(60)]
+    rows = [(t.strftime("%b %-d, %Y %-I:%M:%S %p PDT"), f"1,{200 + n}.50", n % 9) for n, t in enumerate(times)]
+    preface = '"All amounts in USD, unless specified"\n"Definitions:"\n"Tax: what buyers paid"\n'
+    upload = read(tmp_path, preface + table("date/time,product sales,quantity", rows), "orders", target="quantity")
+    assert upload.accepted["row"][0] == 5
+    assert upload.accepted["product sales"][0] == 1200.5
+    assert upload.accepted["date/time"].cast(pl.Date).to_list() == [t.date() for t in times]
+
+
+def test_a_till_writes_dollars_and_brackets_for_what_came_back(tmp_path: Path):
+    cells = [f"(${n}.00)" if n % 9 == 0 else f"${n}.25" for n in range(1, 60)]
+    rows = [((DAY + dt.timedelta(days=n)).strftime("%m/%d/%y"), cell) for n, cell in enumerate(cells)]
+    upload = read(tmp_path, table("Date,Net Sales", rows), "orders", target="Net Sales")
+    assert upload.accepted["Net Sales"][:9].to_list() == [1.25, 2.25, 3.25, 4.25, 5.25, 6.25, 7.25, 8.25, -9.0]
+
+
+def test_old_line_ends_and_words_among_weights_cost_no_row(tmp_path: Path):
+    rows = [
+        (n, (DAY + dt.timedelta(days=n)).strftime("%-d-%b-%y"), n % 7, "Weighed Apart" if n % 3 else n)
+        for n in range(60)
+    ]
+    text = table("ID\tDelivered\tQuantity\tWeight", rows, "\t").replace("\n", "\r")
+    upload = read(tmp_path, text, "orders", "history.txt", target="Quantity")
+    assert (upload.accepted.height, upload.rejected.height) == (60, 0)
+
+
+def test_headers_within_files_that_were_put_together_are_rejected_rows(tmp_path: Path):
+    days = [(DAY + dt.timedelta(days=n), "A", "tea", n % 7 + 1) for n in range(60)]
+    months = [table("date,store,item,sales", days[n : n + 20]) for n in (0, 20, 40)]
+    for joint in ("", "\ufeff"):
+        upload = read(tmp_path, joint.join(months), "item_demand", horizon=7)
+        assert upload.accepted["sales"].sum() == sum(row[3] for row in days)
+        assert upload.rejected["row"].unique().to_list() == [22, 43]
+
+
 # Numbers
 
 

@@ -141,9 +141,12 @@ def check_given_format(values: pl.Series, date_format: str, share_needed: float,
         f"values, not {quote_all(misfits.unique(maintain_order=True).head(3).to_list())}."
     )
     found = read_date_format(values, allow_digits=True)
-    fitting = found.date_format if found and found.share >= share_needed and found.rival is None else None
-    if better := epoch_format(present) or fitting:
-        raise ProposalError(f"{said} This one does.", file_name, {"date_format": better})
+    counted = epoch_format(present)
+    fitting = [counted] if counted else []
+    if found is not None and found.share >= share_needed:
+        fitting += [date_format for date_format in (found.date_format, found.rival) if date_format is not None]
+    if fitting:
+        raise ProposalError(f"{said} What does:", file_name, *({"date_format": one} for one in fitting))
     raise UserError(f"{said} Correct it: it says how the values are written, with %d for the day and so on.")
 
 
@@ -185,13 +188,12 @@ def _no_format(
         distinct = distinct.filter(parse_dates(distinct, reading.date_format).is_null())
         best = f"; the best, {reading.date_format}, fits {reading.share:.1%} of the values, but not these"
     found = f"no date format fits the values{best}: {quote_all(distinct.head(3).to_list())}."
-    mend = "Write them all alike in the file" if reading is not None else "If they are dates, write them as 2024-12-31"
-    return _or_another(
-        another.format(found),
-        f"{where} {found} {mend}, or say with date_format how they are written.",
-        file_name,
-        others,
+    mend = (
+        "Write all dates of the file alike."
+        if reading is not None
+        else "If they are dates, write them as 2024-12-31, or say with date_format how they are written."
     )
+    return _or_another(another.format(found), f"{where} {found} {mend}", file_name, others)
 
 
 def _or_another(said: str, otherwise: str, file_name: str, others: Sequence[Options]) -> UserError:
