@@ -1,6 +1,7 @@
 """`optiflow upload`: check a file as the pipeline will, then put it and its options into the landing folder."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
         text = yaml.safe_dump(written, allow_unicode=True, sort_keys=False)
         storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
     storage.put_file(target, source)
-    return dataset, upload
+    remarks = pipeline.remarks(upload.accepted, effective)
+    return dataset, replace(upload, notes=(*upload.notes, *remarks))
 
 
 def _options_beside(source: Path) -> tuple[dict[str, Any], str]:
