@@ -89,7 +89,9 @@ def test_a_column_whose_style_is_open_follows_the_rest_of_the_file(tmp_path: Pat
     assert typed(tmp_path, ["1.234", "2.345"], other=["5,5"])[0] == 1234
     assert typed(tmp_path, ["1.234", "2.345"], other=["5.5"])[0] == 1.234
     assert typed(tmp_path, ["1,234", "2,345"], other=["5,5"])[0] == 1.234
-    assert typed(tmp_path, ["1,234", "2,345"], other=["x"])[0] == 1234
+    assert (
+        typed(tmp_path, ["1,234", "2,345"], other=["x"])[0] == 1.234
+    )  # semicolons: the comma is no delimiter but the decimal sign
 
 
 def test_a_column_that_shows_its_style_keeps_it_against_the_file(tmp_path: Path):
