@@ -14,7 +14,7 @@ from resources.jobs.job_code import code_digest
 PACKAGE = Path(optiflow.__file__).parent
 LENGTH = 12
 
-UPLOAD = ("upload", "roles.py", "options.py")
+UPLOAD = ("upload", "roles.py", "options.py", "column_names.py")
 ENRICHED = ("fred",)
 SPLIT = ("split.py",)
 REPORT = ("report", "metrics.py", "baselines.py")
