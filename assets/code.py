@@ -14,7 +14,7 @@ from resources.jobs.job_code import code_digest
 PACKAGE = Path(optiflow.__file__).parent
 LENGTH = 12
 
-UPLOAD = ("upload", "roles.py", "options.py", "plain_yaml.py", "read_limits.py")
+UPLOAD = ("upload", "roles.py", "options.py", "plain_yaml.py", "read_limits.py", "column_names.py")
 ENRICHED = ("fred",)
 SPLIT = ("split.py",)
 REPORT = ("report", "metrics.py", "baselines.py")

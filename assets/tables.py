@@ -4,7 +4,6 @@ What belongs here: assets that are tables made from uploads. What does not: anyt
 """
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,16 +18,14 @@ from assets.fred import KEY as OBSERVATIONS
 from assets.fred import OF_DATASET, POOL, register_series, series_in_use
 from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.days import first_and_last
-from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
-from optiflow.fred.enrichment import SeriesCoverage, enrich, series_coverage
+from optiflow.fred.enrichment import enrich
 from optiflow.fred.series import SERIES_SCHEMA
 from optiflow.options import merge_options
 from optiflow.split import ROW
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, revision_of
-from resources.fred import SNAPSHOT, FredResource
-from resources.fred.http import KEY_PAGE
+from resources.fred import FredResource
 from resources.lake import table_metadata
 from resources.landing import ensure_unchanged, find_upload, opened, read_options, sha256_of
 from resources.revision import pin
@@ -151,8 +148,7 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         rows = upload.collect()  # once, for the dates and for the join
         dates = rows[day].cast(pl.Date)
         first, last = first_and_last(dates)
-        coverage = series_coverage(series, dates)
-        _refuse_outdated_snapshot(coverage, dates.len(), fred.source)
+        coverage = fred.coverage(series, dates)
         storage.write_parquet(record.key("series"), series)
         vintages = series.group_by("series_id").agg(pl.col("vintage").first())
         context.add_output_metadata(
@@ -172,17 +168,6 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         return enrich(rows.lazy(), asof_calendar(series, first, last), day)
 
     return enriched
-
-
-def _refuse_outdated_snapshot(coverage: Mapping[str, SeriesCoverage], rows: int, source: str) -> None:
-    """The bundled snapshot ends years ago: it must not pass for macro data of today's orders."""
-    outdated = [series_id for series_id, covered in coverage.items() if covered.rows_stale > rows / 2]
-    if source == SNAPSHOT and outdated:
-        last = ", ".join(f"{series_id} ({coverage[series_id].last_available})" for series_id in outdated)
-        raise UserError(
-            f"The bundled FRED snapshot ends before most of these orders: {last}. Set FRED_API_KEY to fetch today's "
-            f"figures (a key is free at {KEY_PAGE}), or take the series out of fred_series."
-        )
 
 
 def split_assets(chain: Chain) -> dg.AssetsDefinition:

@@ -18,9 +18,23 @@ from optiflow.plain_yaml import read_yaml
 HORIZON = "horizon"
 SHOWN = 60
 """How many characters of a wrong value a message shows."""
-ADDED_LATER = ("columns", "duplicates", HORIZON, "encoding", "sheet", "header_row", "footer_rows")
+ADDED_LATER = (
+    *("columns", "duplicates", HORIZON, "decimal", "null_values"),
+    *("encoding", "sheet", "header_row", "footer_rows"),
+)
 """Options that the first digests knew nothing of: at their defaults they are left out, so that revisions stay as they are."""
-TEXTS = ("target", "date_column", "date_format", "fred_series", "drop_columns", "keep_columns", "encoding", "sheet")
+TEXTS = (
+    "target",
+    "date_column",
+    "date_format",
+    "fred_series",
+    "drop_columns",
+    "keep_columns",
+    "encoding",
+    "sheet",
+    "decimal",
+    "null_values",
+)
 """Options that are text, or lists of texts."""
 
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]
@@ -45,6 +59,10 @@ class DatasetOptions(BaseModel):
     date_column: str | None = None
     date_format: str | None = None
     """strptime format of the date column, for files whose day and month cannot be told apart."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal sign, for files in which `12,000` may be twelve or twelve thousand."""
+    null_values: tuple[str, ...] = ()
+    """Further words for an empty cell, such as `unsold` or `9999-12-31`."""
     fred_series: tuple[SeriesId, ...] = ()
     split: SplitOptions = SplitOptions()
     hyperparameters: dict[str, str] = {}
@@ -80,6 +98,12 @@ class DatasetOptions(BaseModel):
         except (LookupError, ValueError) as error:
             raise ValueError("not a code page: write one such as cp1250, cp1251, shift_jis or gb18030") from error
         return value
+
+    @field_validator("null_values", mode="before")
+    @classmethod
+    def _null_values_are_words(cls, value: Any) -> Any:
+        # A user writes `null_values: [-999]`, or one word alone.
+        return [str(word) for word in ([value] if isinstance(value, str | int | float) else value or ())]
 
     @field_validator("hyperparameters", mode="before")
     @classmethod

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-import yaml
-
 from optiflow.errors import UserError
+from optiflow.proposals import ProposalError
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ class Role:
     headers: tuple[str, ...] = ()
     required: bool = True
     nullable: bool = False
+    read: bool = True
+    """Whether anything is done with it. Where nothing is, no cell of it costs a row or refuses a file."""
 
 
 def find_roles(
@@ -67,19 +68,21 @@ def find_roles(
         names = {_plain(header) for header in (role.name, *role.headers)}
         fitting = [column for column in columns if _plain(column) in names and column not in given.values()]
         if len(fitting) > 1:
-            raise UserError(
-                f"{file_name}: columns {', '.join(map(repr, fitting))} could all be the {role.name}. Say which in the "
-                f"options file:\n  columns:\n    {role_line(role.name, fitting[0])}"
+            raise ProposalError(
+                f"{file_name}: columns {', '.join(map(repr, fitting))} could all be the {role.name}. Say which it is.",
+                file_name,
+                *({"columns": {role.name: column}} for column in fitting),
             )
         if fitting:
             found[role.name] = fitting[0]
     missing = [role for role in roles if role.required and role.name not in found]
     if missing:
         wanted = ", ".join(f"{role.name} ({' or '.join((role.headers or (role.name,))[:2])})" for role in missing)
-        lines = "".join(f"\n    {role.name}: <your column>" for role in missing)
-        raise UserError(
+        raise ProposalError(
             f"{file_name}: no column for {wanted}. The columns are {', '.join(map(repr, columns))}. Rename one, or say "
-            f"which it is in the options file:\n  columns:{lines}"
+            "which it is.",
+            file_name,
+            {"columns": {role.name: "<your column>" for role in missing}},
         )
     return found
 
@@ -91,11 +94,6 @@ def fit_roles(roles: Sequence[Role], columns: Sequence[str]) -> bool:
     return bool(required) and all(
         any(_plain(header) in plain for header in (role.name, *role.headers)) for role in required
     )
-
-
-def role_line(name: str, column: str) -> str:
-    """The line of YAML that says so below `columns:`."""
-    return yaml.safe_dump({name: column}, allow_unicode=True, width=10_000).strip()
 
 
 def _plain(name: str) -> str:

@@ -87,6 +87,8 @@ def test_every_option_changes_the_digest() -> None:
         "columns": {"sales": "a"},
         "duplicates": "sum",
         "horizon": 3,
+        "decimal": ",",
+        "null_values": ["a"],
         "encoding": "cp1250",
         "sheet": "2023",
         "header_row": 4,
@@ -116,3 +118,8 @@ def test_an_options_file_is_a_mapping_and_an_empty_one_says_nothing() -> None:
 def test_what_is_no_mapping_is_refused_with_the_file_and_the_line(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse_options_file(text, "a.yaml")
+
+
+def test_words_for_nothing_may_be_numbers_or_one_word_alone() -> None:
+    assert merge_options({"null_values": [-999, "unsold"]}).null_values == ("-999", "unsold")
+    assert merge_options({"null_values": "unsold"}).null_values == ("unsold",)

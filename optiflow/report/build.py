@@ -18,6 +18,7 @@ from optiflow.report.model import SCHEMA_VERSION, BaselineScore, Contribution, O
 from optiflow.report.tables import plain_table
 from optiflow.report.verdict import (
     NOTHING_TO_JUDGE,
+    almost_exact,
     judge,
     verdict,
     warnings_of,
@@ -130,14 +131,17 @@ def _judged(
         # The baseline that the verdict names stands first, as the report's best one.
         ranked = tuple(sorted(ranked, key=lambda score: score.name != own.baseline))
         outcome, sentence = own.outcome, own.verdict
+    cautions = (extras.caution,) if extras.caution else almost_exact(metrics, ranked[0], facts.target)
+    if outcome in (Outcome.BETTER, Outcome.UNCLEAR):
+        sentence = " ".join((sentence, *cautions))
     # A pipeline that judges otherwise may predict medians, which lie off the mean without being wrong.
     warned = metrics if own is None else {**metrics, "bias": None}
     mean_actual = float(rows["actual"].cast(pl.Float64).to_numpy().mean())
     predicted = replace(facts, rows=replace(facts.rows, test=predictions.height))
     warnings = (
-        *([sentence] if outcome is not Outcome.BETTER else []),
+        *([sentence] if outcome is not Outcome.BETTER else cautions),
         *warnings_on_missing(facts.rows.test - predictions.height),
-        *warnings_on_errors(predicted, warned, ranked[0], rows.height, mean_actual),
+        *warnings_on_errors(predicted, warned, rows.height, mean_actual),
     )
     return _Judgement(metrics, ranked, outcome, sentence, warnings), rows.height
 

@@ -76,6 +76,8 @@ class Extras:
     """Further figures for programs (JSON, Dagster metadata, the catalog), such as `f1`."""
     verdict: str | None = None
     warnings: tuple[str, ...] = ()
+    caution: str | None = None
+    """What goes with every word in the model's favour, wherever its verdict stands."""
     series: tuple[str, ...] = ()
     """Columns of the predictions that say of which series a row is: rows of one series err alike."""
     past_skills: Mapping[str, Sequence[float]] = field(default_factory=dict)

@@ -61,7 +61,6 @@ def warnings_on_missing(rows: int) -> tuple[str, ...]:
 def warnings_on_errors(
     facts: RunFacts,
     metrics: Mapping[str, float | None],
-    best: BaselineScore,
     judged: int,
     mean_actual: float,
 ) -> tuple[str, ...]:
@@ -70,12 +69,11 @@ def warnings_on_errors(
     Args:
         facts: The run's facts.
         metrics: The model's figures on the judged rows.
-        best: The best baseline's score.
         judged: How many test rows have an actual.
         mean_actual: Mean of the actuals.
     """
     return (
-        *_on_figures(metrics, best, facts.target, mean_actual),
+        *_on_figures(metrics, mean_actual),
         *_on_test_rows(facts.rows.test, judged),
         *_on_split(facts),
     )
@@ -96,17 +94,21 @@ def _higher(skill: float) -> str:
     return "the same" if skill == 0 else f"{percent(-skill)} higher"
 
 
-def _on_figures(
-    metrics: Mapping[str, float | None], best: BaselineScore, target: str, mean_actual: float
-) -> Iterator[str]:
-    r2, bias = metrics["r2"], metrics["bias"] or 0.0
+def almost_exact(metrics: Mapping[str, float | None], best: BaselineScore, target: str) -> tuple[str, ...]:
+    """A word of caution on predictions that are too good to be true."""
     # Stores that differ much in size give even last year's sales an R² of 0.98: exact is what leaves that far behind.
     far_ahead = best.skill is not None and best.skill > TOO_FAR_AHEAD
-    if r2 is not None and r2 > TOO_GOOD_R2 and far_ahead:
-        yield (
-            f"The predictions are almost exact (R² {number(r2)}). Check that no feature is computed from {target}: "
-            "such a column is not known when you predict. Name it in `drop_columns`."
-        )
+    r2 = metrics["r2"]
+    if r2 is None or r2 <= TOO_GOOD_R2 or not far_ahead:
+        return ()
+    return (
+        f"The predictions are almost exact (R² {number(r2)}). Check that no feature is computed from {target}: "
+        "such a column is not known when you predict. Name it in `drop_columns`.",
+    )
+
+
+def _on_figures(metrics: Mapping[str, float | None], mean_actual: float) -> Iterator[str]:
+    bias = metrics["bias"] or 0.0
     if mean_actual and abs(bias) > LARGE_BIAS * abs(mean_actual):
         side = "high" if bias > 0 else "low"
         yield (

@@ -7,13 +7,14 @@ What does not belong here: which column has which role (`optiflow.roles`), and r
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.proposals import ProposalError
 from optiflow.roles import find_roles, fit_roles
 from optiflow.split import ROW
 from optiflow.upload.kinds import Kinds, kinds_of
@@ -59,6 +60,8 @@ class Naming:
         names = [name for name in raw.names if name not in options.drop_columns]
         try:
             return cls(pipeline, find_roles(pipeline.roles, names, options.columns, file_name), file_name)
+        except ProposalError as error:
+            raise error.said_of(after=" ".join(other_pipelines(raw.names, pipeline))) from error
         except UserError as error:
             raise UserError(" ".join((str(error).rstrip(), *other_pipelines(raw.names, pipeline)))) from error
 
@@ -92,16 +95,20 @@ class Naming:
                 renamed[name] = aside
         return rows.rename(renamed)
 
-    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+    def faults(self, rows: pl.DataFrame, options: DatasetOptions, today: date) -> pl.DataFrame:
         """What is wrong with rows whose cells could be read: implausible cells, then the pipeline's own rules."""
-        roles = [role for role in self.pipeline.roles if role.name in self.columns]
-        odd = implausible_cells(rows, roles, datetime.now(UTC).date())
+        roles = [role for role in self.pipeline.roles if role.name in self.columns and role.read]
+        dates, numbers = ([role.name for role in roles if role.kind == kind] for kind in ("date", "number"))
+        odd = implausible_cells(rows, dates, numbers, today)
         found, rows = odd, rows.join(odd, on=ROW, how="anti", maintain_order="left").rechunk()
         if rows.height:
             with self._in_file():
                 found = pl.concat([odd, self.pipeline.faults(rows, options)])
-        # In words that can be looked up in the file.
-        return found.with_columns(pl.col("column").replace(dict(self.columns)))
+        return self.in_file(found)
+
+    def in_file(self, faults: pl.DataFrame) -> pl.DataFrame:
+        """The faults in words that can be looked up in the file."""
+        return faults.with_columns(pl.col("column").replace(dict(self.columns)))
 
     def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """The pipeline's form of the accepted rows."""
@@ -124,5 +131,7 @@ class Naming:
     def _in_file(self) -> Iterator[None]:
         try:
             yield
+        except ProposalError as error:
+            raise error.said_of(before=f"{self.file_name}: ") from error
         except UserError as error:
             raise UserError(f"{self.file_name}: {error}") from error

@@ -13,9 +13,10 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.proposals import ProposalError, options_file
 from optiflow.read_limits import ReadLimits
 from optiflow.split import ROW
-from optiflow.upload.faults import no_faults, options_file, options_lines, quote, quote_all
+from optiflow.upload.faults import no_faults, quote, quote_all
 from optiflow.upload.table import (
     RawTable,
     check_names,
@@ -107,11 +108,12 @@ def _chosen(
     found = [sheet for sheet in found if sheet.rows >= FEW_ROWS] or found[:1]
     alike = [sheet for sheet in found if sorted(sheet.header) == sorted(found[0].header)]
     if len(alike) > 1:
-        every = options_lines(file_name, sheet=[sheet.name for sheet in alike])
-        one = options_lines(file_name, sheet=alike[-1].name).partition(":")[2]
-        raise UserError(
+        raise ProposalError(
             f"{file_name}: the sheets {quote_all([sheet.name for sheet in alike])} have the same columns. Say which are to be "
-            f"read; all of them, one below the other, or one. {every}\nor{one}"
+            "read; all of them, one below the other, or one.",
+            file_name,
+            {"sheet": [sheet.name for sheet in alike]},
+            {"sheet": alike[-1].name},
         )
     notes = []
     if len(names) > 1:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from optiflow.errors import UserError
 from optiflow.options import HORIZON, DatasetOptions
-from optiflow.roles import role_line
-from optiflow.upload.faults import options_file
+from optiflow.proposals import ProposalError
 
 if TYPE_CHECKING:
     from optiflow.pipelines.spec import Pipeline
@@ -32,7 +31,7 @@ def check_options(options: DatasetOptions, pipeline: "Pipeline", file_name: str)
         for name, role in (("target", pipeline.target), ("date_column", date)):
             column = getattr(options, name)
             if column is not None:
-                raise UserError(f"{where} {name} is {column!r}, but {_own(pipeline, name, role, column, file_name)}")
+                raise _own(f"{where} {name} is {column!r}, but", pipeline, name, role, column, file_name)
     if pipeline.dataset_parameter is not None and pipeline.dataset_parameter in options.hyperparameters:
         raise UserError(f"{where} hyperparameters.{pipeline.dataset_parameter} is told by the file's name. {LEAVE_OUT}")
     if HORIZON in pipeline.own_options and "split" in given:
@@ -51,14 +50,15 @@ def _unheeded(pipeline: "Pipeline") -> dict[str, str]:
     return {**unheeded, "columns": "its columns have no names of their own. Use target and date_column."}
 
 
-def _own(pipeline: "Pipeline", option: str, role: str | None, column: str, file_name: str) -> str:
+def _own(said: str, pipeline: "Pipeline", option: str, role: str | None, column: str, file_name: str) -> UserError:
     if role not in {known.name for known in pipeline.roles}:
         reckoned = f"reckons its own, {role}" if role else "predicts no column"
-        return f"{pipeline.name} {reckoned}. {LEAVE_OUT}"
+        return UserError(f"{said} {pipeline.name} {reckoned}. {LEAVE_OUT}")
     what = "the column to predict" if option == "target" else "the date"
-    return (
-        f"in {pipeline.name} {what} is called {role}. Write into {options_file(file_name)} instead:\n  columns:\n"
-        f"    {role_line(role, column)}"
+    return ProposalError(
+        f"{said} in {pipeline.name} {what} is called {role}. Leave {option} out and say instead which column it is.",
+        file_name,
+        {"columns": {role: column}},
     )
 
 

@@ -1,6 +1,7 @@
 """One upload from its file to typed rows and rejected rows: the order of the steps, and what refuses it whole."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,15 +9,19 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.proposals import ProposalError
 from optiflow.read_limits import LIMITS, ReadLimits
 from optiflow.split import ROW
 from optiflow.upload.by_role import Naming, other_pipelines
-from optiflow.upload.columns import TypedTable, date_columns, read_date_formats, type_columns
-from optiflow.upload.faults import quote, refuse_over_limit
+from optiflow.upload.columns import TypedTable, date_columns, loose_date_columns, read_date_formats, type_columns
+from optiflow.upload.faults import no_faults, quote
 from optiflow.upload.fitting_options import check_options
-from optiflow.upload.kinds import PLAIN
+from optiflow.upload.kinds import PLAIN, Kinds
 from optiflow.upload.named_columns import check_named_columns, missing_target, only_date_column
+from optiflow.upload.over_limit import Mends, refuse_over_limit
+from optiflow.upload.plausible import dates_apart, implausible_cells
 from optiflow.upload.source import read_table
+from optiflow.upload.stand_ins import in_words, stand_ins
 from optiflow.upload.table import RawTable
 from optiflow.upload.validation import schema_faults, table_schema
 
@@ -75,7 +80,8 @@ def read_upload(
     """
     if pipeline is not None:
         check_options(options, pipeline, file_name)
-    raw = read_table(path, file_name, options, limits)
+    raw = read_table(path, file_name, options, limits).with_nulls(options.null_values)
+    today = datetime.now(UTC).date()
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
     naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None
@@ -83,13 +89,15 @@ def read_upload(
     kinds = PLAIN if naming is None else naming.kinds
     if kinds == PLAIN:
         try:
-            options, typed = _with_roles(raw, options, file_name)
+            options, typed = _with_roles(raw, options, file_name, today)
+        except ProposalError as error:
+            raise error.said_of(after=" ".join(notes)) from error
         except UserError as error:
             raise UserError(" ".join((str(error), *notes))) from error
     else:
-        typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, kinds)
-    faults = pl.concat([raw.ragged, raw.cells.filter(pl.col("column").is_in(kinds.used(options))), typed.faults])
-    notes = (*notes, *_read_as_empty(raw.cells.filter(~pl.col("column").is_in(kinds.used(options)))))
+        typed = type_columns(raw, options, read_date_formats(raw, options, kinds), file_name, today, kinds)
+    no_dates, said = _read_as_empty(raw.cells, kinds, options, today)
+    faults, notes = pl.concat([raw.ragged, no_dates, typed.faults]), (*notes, *said)
     # A cell that could not be typed is null by now: it must not be called empty as well.
     schema = table_schema(kinds.needed(options), kinds.finite(options))
     found = schema_faults(typed.frame, raw.frame, schema, file_name)
@@ -97,10 +105,17 @@ def read_upload(
     accepted = _without(typed.frame, faults).rechunk()  # polars 2.1 panics in `pl.format` on what a filter leaves
     if naming is not None:
         accepted, options = naming.by_role(accepted, options.drop_columns), naming.filled_in(options)
-        faults = pl.concat([faults, naming.faults(accepted, options)])
+        faults = pl.concat([faults, naming.faults(accepted, options, today)])
+    if kinds == PLAIN:
+        odd = implausible_cells(accepted, [str(options.date_column)], [str(options.target)], today)
+        faults = pl.concat([faults, odd])
+    accepted = _without(accepted, faults)
+    apart = dates_apart(accepted, str(options.date_column))
+    if pipeline is None or not pipeline.may_lack_target:  # what lies in stock for years is what others forget
+        faults = pl.concat([faults, naming.in_file(apart.far) if naming is not None else apart.far])
         accepted = _without(accepted, faults)
     rejected = faults.sort(ROW, maintain_order=True)
-    refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction)
+    refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction, _mends(kinds, naming, options))
     _check_height(accepted, raw.rows_in, file_name)
     if naming is not None:
         accepted = naming.tidy(accepted, options)
@@ -115,32 +130,62 @@ def read_upload(
         encoding=raw.encoding,
         delimiter=raw.delimiter,
         date_formats=typed.date_formats,
-        notes=notes,
+        notes=(*notes, *typed.notes, *apart.told),
     )
 
 
-def _read_as_empty(cells: pl.DataFrame) -> list[str]:
-    """A sentence for each column without a meaning of its own that has such cells: they cost no row."""
-    return [
-        f"Column {quote(name)} has {part.height:,} cells that are no dates, such as {quote(part['value'][0])}: read as empty."
-        for (name,), part in cells.partition_by("column", as_dict=True, maintain_order=True).items()
-    ]
+def _read_as_empty(
+    cells: pl.DataFrame, kinds: Kinds, options: DatasetOptions, today: date
+) -> tuple[pl.DataFrame, list[str]]:
+    """Of cells that hold no date at all the faults, and a sentence for each column in which they cost no row.
+
+    They cost none in a column without a meaning of its own, and where they stand for no date in one that may be empty.
+    """
+    faults, said = [no_faults()], []
+    for (name,), part in cells.partition_by("column", as_dict=True, maintain_order=True).items():
+        values = part["value"]
+        if name not in kinds.used(options):
+            said.append(
+                f"Column {quote(name)} has {part.height:,} cells that are no dates, such as {quote(values[0])}: read as empty."
+            )
+        elif name in kinds.nullable and (
+            words := stand_ins(values, pl.Series([None] * len(values), dtype=pl.Date), today)
+        ):
+            said.append(in_words(name, values, words))
+            faults.append(part.filter(~values.is_in(words)))
+        else:
+            faults.append(part)
+    return pl.concat(faults), said
 
 
 def _without(rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
     return rows.join(faults, on=ROW, how="anti", maintain_order="left") if faults.height else rows
 
 
-def _with_roles(raw: RawTable, options: DatasetOptions, file_name: str) -> tuple[DatasetOptions, TypedTable]:
+def _mends(kinds: Kinds, naming: Naming | None, options: DatasetOptions) -> Mends:
+    """What could mend the faults of a table."""
+    if kinds == PLAIN or naming is None:
+        return Mends(target=options.target, date_column=options.date_column)
+    return Mends(
+        nullable=[name for name in kinds.dates if name in kinds.nullable],
+        adds_up="duplicates" in naming.pipeline.own_options and options.duplicates == "refuse",
+    )
+
+
+def _with_roles(
+    raw: RawTable, options: DatasetOptions, file_name: str, today: date
+) -> tuple[DatasetOptions, TypedTable]:
     """The options with target and date column filled in, and the table typed accordingly."""
     readings = read_date_formats(raw, options)
     dates = date_columns(raw, readings, options.max_rejected_fraction)
     if options.target is None:
         untold = options.model_copy(update={"date_column": None})
-        raise missing_target(type_columns(raw, untold, readings, file_name).frame, dates, options, file_name)
+        raise missing_target(type_columns(raw, untold, readings, file_name, today).frame, dates, options, file_name)
     if options.date_column is None:
+        dates = dates or loose_date_columns(raw, options)
         options = options.model_copy(update={"date_column": only_date_column(dates, file_name)})
-    return options, type_columns(raw, options, readings, file_name)
+        readings = read_date_formats(raw, options)
+    return options, type_columns(raw, options, readings, file_name, today)
 
 
 def _check_height(accepted: pl.DataFrame, rows_in: int, file_name: str) -> None:

@@ -4,7 +4,8 @@ What belongs here: what CSV, Excel and Parquet have in common. What does not: an
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import polars as pl
@@ -42,10 +43,25 @@ class RawTable:
         """The column names of the file."""
         return self.frame.columns[1:]
 
+    def with_nulls(self, words: Sequence[str]) -> "RawTable":
+        """The table without the cells that are one of `words`, whatever their type."""
+        if not words:
+            return self
+        return replace(self, frame=self.frame.with_columns(_without_words(s, words) for s in self.frame[:, 1:]))
+
     @property
     def rows_in(self) -> int:
         """The number of data rows in the file; blank rows do not count."""
         return self.frame.height + self.ragged.height
+
+
+def _without_words(column: pl.Series, words: Sequence[str]) -> pl.Series:
+    text = column.dt.to_string("%Y-%m-%d") if column.dtype.is_temporal() else column.cast(pl.String)
+    same = text.is_in(list(words))
+    if column.dtype.is_numeric():
+        numbers = pl.Series(words, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
+        same |= column.cast(pl.Float64).is_in(numbers.implode())
+    return column.to_frame("c").select(pl.when(~same.fill_null(False)).then("c")).to_series().alias(column.name)
 
 
 def check_names(names: list[str], file_name: str, header_row: int = 1) -> list[str]:

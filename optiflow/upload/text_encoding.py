@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optiflow.errors import UserError
+from optiflow.proposals import ProposalError
 from optiflow.upload.code_page import SAMPLE_BYTES, likely_code_pages
-from optiflow.upload.faults import options_lines, quote
+from optiflow.upload.faults import quote
 
 CHUNK = 1 << 22
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -131,9 +132,10 @@ def _code_page(text: TextFile, file_name: str) -> str:
         return pages[0]
     example = next(iter(lines.splitlines()))
     readings = "; ".join(f"{page}: {quote(example.decode(page, errors='replace'))}" for page in pages[:4])
-    wanted = options_lines(file_name, encoding=pages[0])
-    raise UserError(
-        f"{file_name}: the file is not UTF-8, and its letters fit several code pages: {readings}. Say which reads right. {wanted}"
+    raise ProposalError(
+        f"{file_name}: the file is not UTF-8, and its letters fit several code pages: {readings}. Say which reads right.",
+        file_name,
+        *({"encoding": page} for page in pages[:4]),
     )
 
 

@@ -7,9 +7,9 @@ option `date_format`. What does not: the formats of texts.
 
 import polars as pl
 
-from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload.faults import options_lines, quote
+from optiflow.proposals import ProposalError
+from optiflow.upload.faults import quote
 
 CELL = r"^\d{4}-\d{2}-\d{2}( 00:00:00)?$"
 TEXT = r"^(\d{1,2})([/.-])(\d{1,2})[/.-]\d{4}$"
@@ -40,11 +40,13 @@ def with_plain_dates(frame: pl.DataFrame, options: DatasetOptions, file_name: st
         turned = bool((days <= 12).all()) and (day_first or month_first)
         texts_format = f"%d{sign}%m{sign}%Y" if day_first else f"%m{sign}%d{sign}%Y"
         if turned and options.date_format is None:
-            raise UserError(
+            raise ProposalError(
                 f"{file_name}, column {quote(name)}: {int(cells.sum()):,} cells are dates whose day is never over 12, the other "
                 f"{int(texts.sum()):,} are texts such as {quote(values.filter(texts)[0])}. A program that took the day for "
                 "the month has turned the dates round where it could. If the texts are right, say how they are written; the "
-                f"dates are then turned back. {options_lines(file_name, date_format=texts_format)}"
+                "dates are then turned back.",
+                file_name,
+                {"date_format": texts_format},
             )
         dates = values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
         day, month, year = (part.cast(pl.String) for part in (dates.dt.day(), dates.dt.month(), dates.dt.year()))

@@ -1,6 +1,7 @@
 """`optiflow upload`: check a file as the pipeline will, then put it and its options into the landing folder."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,16 @@ import yaml
 
 from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
 from optiflow.errors import UserError
-from optiflow.fred.enrichment import series_coverage
+from optiflow.fred.enrichment import refuse_taken_names
 from optiflow.options import is_text, merge_options, parse_options_file
 from optiflow.pipelines.spec import Pipeline
 from optiflow.plain_yaml import MAX_BYTES, read_yaml
+from optiflow.proposals import ProposalError
 from optiflow.upload import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
 
-LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet")
+LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet", "null_values")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
 """File systems allow 255 bytes, and the options file has a longer name than the table."""
 NEAR_MISSES = (".options.yml", ".options.json", ".option.yaml", ".yaml", ".yml")
@@ -85,10 +87,14 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     merged = merge_options(options, flags, where=f"options for {source.name} (flags and {where})")
     effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
     pipeline.hyperparameters(effective)
-    upload = read_upload(source, source.name, effective, pipeline, workplace.settings.read_limits)
+    try:
+        upload = read_upload(source, source.name, effective, pipeline, workplace.settings.read_limits)
+    except ProposalError as error:
+        raise UserError(error.as_flags()) from error
     dates = upload.accepted[upload.date_column]
+    refuse_taken_names(upload.accepted.columns, effective.fred_series)
     for series_id in effective.fred_series:
-        series_coverage(workplace.adapters.fred.observations(series_id), dates)
+        workplace.adapters.fred.coverage(workplace.adapters.fred.observations(series_id), dates)
     _refuse_other_name(landing, dataset, source.name)
     target = f"{landing_prefix(pipeline.name)}/{source.name}"
     written = merged.model_dump(exclude_unset=True, mode="json")
@@ -96,7 +102,8 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
         text = yaml.safe_dump(written, allow_unicode=True, sort_keys=False)
         storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
     storage.put_file(target, source)
-    return dataset, upload
+    remarks = pipeline.remarks(upload.accepted, effective)
+    return dataset, replace(upload, notes=(*upload.notes, *remarks))
 
 
 def _options_beside(source: Path) -> tuple[dict[str, Any], str]:

@@ -14,8 +14,10 @@ from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.orders.feature_encoding import FeatureEncoder
 from optiflow.pipelines.orders.features import are_whole
+from optiflow.pipelines.orders.leaks import caution
 from optiflow.pipelines.orders.training import mean_contributions, prepare_training
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.report.extras import Extras
 from optiflow.report.model import LeftOut
 from optiflow.split import ROW
 
@@ -129,6 +131,23 @@ class Orders(Pipeline):
         by_date = encoder.date_column if run.options.split.strategy == "time" else None
         fitted = fit_baselines(train, encoder.target, [*groups, *parts], date_column=by_date)
         return {baseline.name: baseline.predict(held) for baseline in fitted}
+
+    def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
+        """That the target can be told from other columns."""
+        target = str(options.target)
+        numbers = [
+            n for n, t in rows.schema.items() if t.is_numeric() and n not in (ROW, target, *options.drop_columns)
+        ]
+        found = caution(rows, numbers, target)
+        return () if found is None else (found.removeprefix("But "),)
+
+    def extras(self, run: FinishedRun) -> Extras:
+        """A word of caution where features tell the target."""
+        encoder = _encoder(run.kept)
+        numbers = [
+            name for name in encoder.numeric if name in run.train.columns and name not in run.options.fred_series
+        ]
+        return Extras(caution=caution(run.train, numbers, encoder.target))
 
     def contributions(self, run: FinishedRun) -> Mapping[str, float]:
         """Mean |SHAP| of the trees."""

@@ -33,7 +33,7 @@ NAIVE = {"the same week": "year_before", "mean of the last": "lately", "mean of 
 
 
 def _extra(name: str, *headers: str) -> Role:
-    return Role(name, "number", headers, required=False, nullable=True)
+    return Role(name, "number", headers, required=False, nullable=True, read=False)
 
 
 class StoreSales(Forecasting):
@@ -82,7 +82,10 @@ class StoreSales(Forecasting):
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they span too few weeks, which the job would refuse too."""
         learner.check_weeks(periods_spanned(train["date"], 7))
-        return TrainingInputs({"train": train.select(COLUMNS)})
+        # Weeks are named by a Monday where that is their first day: nobody's week ends on one.
+        mondays = bool((train["date"].dt.weekday() == 1).all()) and "date_is" not in options.hyperparameters
+        decided = {"date_is": "week_start"} if mondays else {}
+        return TrainingInputs({"train": train.select(COLUMNS)}, decided=decided)
 
     def learned(self, run: FinishedRun) -> Learned:
         """With a note on stores that the training rows lack."""

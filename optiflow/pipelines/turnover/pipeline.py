@@ -35,6 +35,10 @@ from optiflow.upload.faults import cell_faults
 
 TEXTS = ("description", "category", "brand")
 TRAINED_ON = (ROW, "created", "sold", "as_of", "price", *TEXTS)
+ALL_SOLD = (
+    "No item of the file is unsold. If those that have not sold yet were left out, days come out too short and chances too "
+    "high: upload them too, with an empty date of sale.",
+)
 ROW_COLUMN = ("Int64", "Number of the row in the uploaded file, the header being row 1")
 CHANCE = ("Float64", "Chance of a sale within 30 days of creation, 0 to 1")
 EXPECTED = ("Float64", "Days from creation by which half of such items have sold")
@@ -123,6 +127,10 @@ class Turnover(Pipeline):
             "judged_within_days": judged_at,
         }
 
+    def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
+        """That no item is unsold."""
+        return ALL_SOLD if rows["sold"].null_count() == 0 else ()
+
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """By time, the newest items that were watched for the horizon; or drawn from those. Younger ones are learned from."""
         require_watched(rows)
@@ -166,7 +174,8 @@ class Turnover(Pipeline):
             for name in TEXTS[1:]
         }
         unseen = {name: run.test[name].drop_nulls().filter(~known).n_unique() for name, known in new.items()}
-        return Learned(run.summary["features"], unseen_categories=unseen, notes=run.summary["notes"])
+        notes = ALL_SOLD if run.results["stock"].is_empty() else ()
+        return Learned(run.summary["features"], unseen_categories=unseen, notes=(*run.summary["notes"], *notes))
 
     def judged(self, run: FinishedRun) -> pl.DataFrame:
         """With days cut at the horizon, which are known of every held-out item, sold or not."""
