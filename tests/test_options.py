@@ -87,6 +87,9 @@ def test_every_option_changes_the_digest() -> None:
         "columns": {"sales": "a"},
         "duplicates": "sum",
         "horizon": 3,
+        "fill_down": ["a"],
+        "unfinished": "keep",
+        "movement_types": {"a": "in"},
     }
     assert set(changed) == set(DatasetOptions.model_fields)
     digests = {merge_options({key: value}).digest() for key, value in changed.items()}

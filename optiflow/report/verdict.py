@@ -130,7 +130,8 @@ def _on_rows(rows: RowCounts) -> Iterator[str]:
     if rows.merged:
         yield (
             f"{rows.merged:,} of {count(rows.uploaded, 'uploaded row')} {'was' if rows.merged == 1 else 'were'} added to "
-            "another of the same day and thing, as the option `duplicates: sum` says."
+            "another of the same day or week and thing, as the option `duplicates: sum` says, or since the file has days where "
+            "weeks are wanted."
         )
     if rows.uploaded and rows.rejected / rows.uploaded > MANY_REJECTED:
         yield (

@@ -14,6 +14,7 @@ from optiflow.upload.columns import TypedTable, date_columns, read_date_formats,
 from optiflow.upload.faults import refuse_over_limit
 from optiflow.upload.fitting_options import check_options
 from optiflow.upload.kinds import PLAIN
+from optiflow.upload.left_out import count_left_out, filled_down, in_words
 from optiflow.upload.named_columns import check_named_columns, missing_target, only_date_column
 from optiflow.upload.source import read_table
 from optiflow.upload.table import RawTable
@@ -32,7 +33,7 @@ class Upload:
     `accepted` is `row` (Int64, the row number in the file as a spreadsheet shows it: header 1, first data row 2; for
     Parquet too) and the typed columns: those of `drop_columns` included (as text), or, where columns have roles, without
     them and each under the name of its role. `rejected` has one line per fault: row Int64, column String (as the file
-    calls it; null when the row as a whole is wrong), reason String, value String. Accepted, merged and distinct rejected
+    calls it; null when the row as a whole is wrong), reason String, value String; rows that were left out are among them. Accepted, merged and distinct rejected
     rows add up to `rows_in`. `date_formats` is by the file's column, for those that were text.
     """
 
@@ -49,8 +50,13 @@ class Upload:
 
     @property
     def merged(self) -> int:
-        """Rows that were added to others, since the option `duplicates` says so."""
+        """Rows that were added to others: days to their week, or since the option `duplicates` says so."""
         return self.rows_in - self.accepted.height - self.rejected[ROW].n_unique()
+
+    @property
+    def left_out(self) -> int:
+        """Rows among `rejected` that nothing is wrong with, such as a cancelled booking or a day that is not over."""
+        return count_left_out(self.rejected)
 
 
 def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "Pipeline | None" = None) -> Upload:
@@ -67,7 +73,7 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
     """
     if pipeline is not None:
         check_options(options, pipeline, file_name)
-    raw = read_table(path, file_name, options.drop_columns)
+    raw = filled_down(read_table(path, file_name, options.drop_columns), options.fill_down, file_name)
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
     naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None
@@ -88,18 +94,23 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
     accepted = _without(typed.frame, faults).rechunk()  # polars 2.1 panics in `pl.format` on what a filter leaves
     if naming is not None:
         accepted, options = naming.by_role(accepted, options.drop_columns), naming.filled_in(options)
-        faults = pl.concat([faults, naming.faults(accepted, options)])
+        completed = naming.complete(accepted, options)
+        accepted = _without(completed.rows, pl.concat([completed.faults, completed.left_out]))
+        faults = pl.concat([faults, completed.faults, naming.faults(accepted, options)])
         accepted = _without(accepted, faults)
-    rejected = faults.sort(ROW, maintain_order=True)
-    refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction)
+    refuse_over_limit(file_name, faults.sort(ROW, maintain_order=True), raw.rows_in, options.max_rejected_fraction)
     _check_height(accepted, raw.rows_in, file_name)
     if naming is not None:
+        left_out = pl.concat([completed.left_out, naming.unfinished(accepted, options)])
+        accepted = _without(accepted, left_out)
         accepted = naming.tidy(accepted, options)
         naming.check_history(accepted, options)
+        faults = pl.concat([faults, left_out])
+        notes = (*notes, *naming.notes(), *completed.notes, *in_words(left_out))
     _check_varies(accepted, options.target, naming, file_name)
     return Upload(
         accepted=accepted,
-        rejected=rejected,
+        rejected=faults.sort(ROW, maintain_order=True),
         rows_in=raw.rows_in,
         target=options.target,
         date_column=str(options.date_column),

@@ -1,6 +1,7 @@
 """`optiflow upload`: check a file as the pipeline will, then put it and its options into the landing folder."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from optiflow.upload import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
 
-LISTS = ("fred_series", "drop_columns", "keep_columns")
+LISTS = ("fred_series", "drop_columns", "keep_columns", "fill_down")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
 """File systems allow 255 bytes, and the options file has a longer name than the table."""
 TEXTS = ("target", "date_column", "date_format")
@@ -93,7 +94,8 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
         text = yaml.safe_dump(written, allow_unicode=True, sort_keys=False)
         storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
     storage.put_file(target, source)
-    return dataset, upload
+    remarks = pipeline.remarks(upload.accepted, effective)
+    return dataset, replace(upload, notes=(*upload.notes, *remarks))
 
 
 def _options_beside(source: Path) -> tuple[dict[str, Any], str]:
