@@ -118,7 +118,7 @@ def _on_figures(
 def _on_test_rows(test: int, judged: int) -> Iterator[str]:
     if judged < test:
         yield (
-            f"{test - judged:,} of {count(test, 'test row')} {'has' if test - judged == 1 else 'have'} no actual yet: "
+            f"{test - judged:,} of {count(test, 'test row')} {'has' if test - judged == 1 else 'have'} no actual to judge by: "
             f"all errors are those of the other {judged:,}, which may be the easier {'one' if judged == 1 else 'ones'}."
         )
     if judged < FEW_TEST_ROWS:

@@ -92,15 +92,20 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
     found = schema_faults(typed.frame, raw.frame, schema, file_name)
     faults = pl.concat([faults, found.join(faults, on=["row", "column"], how="anti", maintain_order="left")])
     accepted = _without(typed.frame, faults).rechunk()  # polars 2.1 panics in `pl.format` on what a filter leaves
+    completed = None
     if naming is not None:
         accepted, options = naming.by_role(accepted, options.drop_columns), naming.filled_in(options)
         completed = naming.complete(accepted, options)
         accepted = _without(completed.rows, pl.concat([completed.faults, completed.left_out]))
         faults = pl.concat([faults, completed.faults, naming.faults(accepted, options)])
         accepted = _without(accepted, faults)
-    refuse_over_limit(file_name, faults.sort(ROW, maintain_order=True), raw.rows_in, options.max_rejected_fraction)
+    try:
+        refuse_over_limit(file_name, faults.sort(ROW, maintain_order=True), raw.rows_in, options.max_rejected_fraction)
+    except UserError as error:
+        # Rows of two stores look like one row twice where no column is known to be the store.
+        raise UserError(" ".join((str(error), *(naming.notes() if naming else ())))) from error
     _check_height(accepted, raw.rows_in, file_name)
-    if naming is not None:
+    if naming is not None and completed is not None:
         left_out = pl.concat([completed.left_out, naming.unfinished(accepted, options)])
         accepted = _without(accepted, left_out)
         accepted = naming.tidy(accepted, options)
