@@ -14,6 +14,9 @@ import yaml
 
 from optiflow.errors import UserError
 
+TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ł": "l"})
+"""German umlauts as programs without them write them, and a letter that is no accented one to Unicode."""
+
 
 @dataclass(frozen=True)
 class Role:
@@ -93,10 +96,19 @@ def find_roles(
     return found
 
 
-def fit_roles(roles: Sequence[Role], columns: Sequence[str]) -> bool:
-    """Whether the columns go by the names of all required roles; never where there are no roles."""
-    wanted = [role for role in roles if role.required or role.absent is not None]
-    named = {role.name: bool(_named(columns, (role.name, *role.headers, *role.also))) for role in roles}
+def fit_roles(roles: Sequence[Role], columns: Sequence[str], *, surely: bool = True) -> bool:
+    """Whether the columns go by the names of all required roles; never where there are no roles.
+
+    Args:
+        roles: A pipeline's.
+        columns: The file's column names.
+        surely: Only by names that count in any case, and with those roles that a file may do without, too: a file that
+            could be many things is not to be taken for this one.
+    """
+    wanted = [role for role in roles if role.required or (surely and role.absent is not None)]
+    named = {
+        role.name: bool(_named(columns, (role.name, *role.headers, *(() if surely else role.also)))) for role in roles
+    }
     return bool(wanted) and all(named[role.name] or any(named[name] for name in role.instead) for role in wanted)
 
 
@@ -106,8 +118,8 @@ def role_line(name: str, column: str) -> str:
 
 
 def plain_word(text: str) -> str:
-    """A name or word without case, accents, blanks and punctuation: `Quantité` and `quantite` are the same."""
-    folded = unicodedata.normalize("NFKD", text.casefold().replace("ł", "l"))
+    """A name or word without case, accents, blanks and punctuation: `Quantité` and `quantite` are the same, `Stück` and `Stueck`."""
+    folded = unicodedata.normalize("NFKD", text.casefold().translate(TWO_LETTERS))
     return re.sub(r"[\W_]+", "", "".join(letter for letter in folded if not unicodedata.combining(letter)))
 
 

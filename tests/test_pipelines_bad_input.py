@@ -174,7 +174,7 @@ REFUSED = {
     "milliseconds for seconds": refused(MOVES, moves(form="1000"), "epoch_s' fits only 0.0%", date_format="epoch_s"),
     "milliseconds as decimals": refused(
         ITEMS, fill(days(), "Day", [f"{1577836800000 + 86400000 * n}.0" for n in range(60)]), "date_format: epoch_ms"),
-    "unknown types only": refused(MOVES, fill(moves(), "transaction_type", ["steal"]), "one of in, out, adjust, transfer"),
+    "unknown types only": refused(MOVES, fill(moves(), "transaction_type", ["steal"]), "none of in, out, adjust, transfer"),
     "nothing sold, stores": refused(STORES, fill(weeks(), "Weekly_Sales", ["0"]), "'Weekly_Sales' is 0.0 in every row"),
     "nothing sold, items": refused(ITEMS, fill(days(), "Units", ["0"]), "mine.csv: every row before the hold-out has 0"),
     "nothing sold, goods": refused(TURNOVER, fill(goods(), "item_sold_date", [""]), "mine.csv: 0 of", "at least 20 are needed"),
@@ -254,8 +254,8 @@ REJECTED: dict[str, tuple[str, Lines, list[tuple[int, str | None, str]]]] = {
     "free moves": (MOVES, put(MOVES_, 3, "unit_price", "-2"), [(3, "unit_price", "above 0")]),
     "an unknown type": (
         MOVES,
-        put(MOVES_, 3, "transaction_type", "lost"),
-        [(3, "transaction_type", "one of in, out,")],
+        put(MOVES_, 3, "transaction_type", "misc"),
+        [(3, "transaction_type", "none of in, out,")],
     ),
     "a wrong quantity": (MOVES, put(MOVES_, 3, "quantity", "7"), [(3, "quantity", "does not match total ÷ price")]),
     "an id twice": (

@@ -32,7 +32,7 @@ def other_pipelines(columns: Sequence[str], pipeline: "Pipeline") -> tuple[str, 
     """
     from optiflow.pipelines import PIPELINES
 
-    if fit_roles(pipeline.roles, columns):
+    if fit_roles(pipeline.roles, columns, surely=False):
         return ()
     fitting = [name for name, other in PIPELINES.items() if name != pipeline.name and fit_roles(other.roles, columns)]
     if not fitting:

@@ -19,7 +19,7 @@ WEEKS_AROUND, FEWEST = 8, 4
 LOW = {1: 0.75, 7: 0.65}
 """Days in a period -> the share of what is usual below which it may be unfinished. Weeks fall by a third after Christmas."""
 
-SPREADS, MAD = 5.0, 1.4826
+SPREADS, MAD = 4.0, 1.4826
 """It is also below what is usual by so many times the spread, which is told by the median absolute deviation."""
 
 YEAR = timedelta(days=364)
@@ -89,7 +89,7 @@ def _is_low(totals: dict[date, float], edge: date, direction: int, share: float,
     spread = MAD * float((others - others.median()).abs().median())  # pyright: ignore[reportArgumentType, reportOperatorIssue]
     limit = min(LOW[period], 1 - SPREADS * spread)
     # What was as low at the same time of another year is a holiday; days by the weekday or by the date.
-    other_years = {edge + sign * YEAR + timedelta(days=off) for sign in (-1, 1) for off in (-7, 0, 1, 2, 7)}
+    other_years = {edge + sign * YEAR + timedelta(days=off) for sign in (-1, 1) for off in (-7, -2, -1, 0, 1, 2, 7)}
     return share < limit and not any(shares[day] < limit for day in other_years & shares.keys())
 
 

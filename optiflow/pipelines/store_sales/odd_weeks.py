@@ -29,7 +29,7 @@ def odd_rows(rows: pl.DataFrame) -> pl.DataFrame:
     first = weekly["week"].min()
     place = weekly.with_columns(number=(pl.col("week") - pl.lit(first)).dt.total_days() // 7)
     grid = place.pivot(on="store", index="number", values="sales", aggregate_function="sum").sort("number")
-    every = pl.DataFrame({"number": pl.int_range(place["number"].max() + 1, eager=True)})  # pyright: ignore[reportOperatorIssue]
+    every = place.select(pl.int_range(pl.col("number").max() + 1).alias("number"))
     whole = every.join(grid, on="number", how="left", maintain_order="left").drop("number")
     odd = find_odd_weeks(whole.cast(pl.Float64).to_numpy())
     found = [
