@@ -124,7 +124,7 @@ class TestUnfinishedDays:
 
         assert upload.left_out == 2
         assert upload.accepted["date"].max() == MONDAY + timedelta(118)
-        assert "the last day of the file, 2023-05-01, is not whole: it sold 35% of what is usual" in upload.notes[-1]
+        assert "the last day of the file, 2023-05-01, is not whole: it sold 39% of what is usual" in upload.notes[-1]
 
     @pytest.mark.parametrize("share", [1.0, 0.9])
     def test_a_whole_last_day_stays(self, tmp_path: Path, share: float) -> None:

@@ -22,7 +22,7 @@ ABSURD_FACTOR = 5.0
 NO_SEASON = 1000.0
 """No season is by such a factor, however many years have it."""
 
-ABSURD_SPREADS = 8.0
+ABSURD_SPREADS = 6.0
 """It is also off by so many times the store's spread, which is told by the median absolute deviation."""
 
 MAD = 1.4826
@@ -58,12 +58,11 @@ def find_odd_weeks(sales: np.ndarray) -> OddWeeks:
     with np.errstate(divide="ignore", invalid="ignore"):
         positive = np.where(sales > 0, sales, np.nan)
         logs = np.log(positive)
-    usual, spread = _level_and_spread(logs)
-    closed = (sales == 0) | (logs < usual + np.log(NEARLY_NOTHING))
+    closed = (sales == 0) | (logs < _median(logs) + np.log(NEARLY_NOTHING))
     logs = np.where(closed, np.nan, logs)
-    usual, spread = _level_and_spread(logs)
-    off = logs - usual
+    off = logs - _median(logs)
     off -= _shared(off)
+    spread = MAD * _median(np.abs(off))
     limit = np.maximum(np.log(ABSURD_FACTOR), ABSURD_SPREADS * spread)
     absurd = (np.abs(off) > limit) & ((~np.isnan(logs)).sum(axis=0) >= FEWEST)
     for week, store in zip(*np.nonzero(absurd), strict=True):
@@ -114,11 +113,6 @@ def given_up(odd: OddWeeks, known: np.ndarray) -> np.ndarray:
 
 def _other_years(week: int, weeks: int) -> list[int]:
     return [year for year in range(week % YEAR, weeks, YEAR) if year != week]
-
-
-def _level_and_spread(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    level = _median(logs)
-    return level, MAD * np.maximum(_median(np.abs(logs - level)), 1e-3)
 
 
 def _shared(off: np.ndarray) -> np.ndarray:
