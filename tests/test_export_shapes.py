@@ -337,6 +337,19 @@ class TestMovements:
 
         assert upload.accepted["transaction_type"].head(2).to_list() == ["in", "transfer"]
 
+    @pytest.mark.parametrize(("words", "kinds"), [("EIN,AUS", None), ("S,H", ["in", "out"]), ("E,S", ["in", "out"])])
+    def test_the_letters_of_directions_depend_on_their_opposite(
+        self, tmp_path: Path, words: str, kinds: list[str] | None
+    ) -> None:
+        pair = words.split(",")
+        rows = [f"{n},I{n % 9},{pair[n % 2]},{3 + n % 5},{hours(n)}" for n in range(200)]
+        lines = ["id,sku,direction,qty,date", *rows]
+        if kinds is None:
+            lines = [line.replace("EIN", "Zugang").replace("AUS", "Abgang") for line in lines]
+        kinds_read = read(tmp_path, MOVES, lines).accepted["transaction_type"]
+
+        assert kinds_read.head(2).to_list() == (kinds or ["in", "out"])
+
     def test_an_id_that_comes_twice_among_single_ones_is_still_a_fault(self, tmp_path: Path) -> None:
         rows = [f"{min(n, 198)},I{n % 9},out,{3 + n % 5},{hours(n)}" for n in range(200)]
         upload = read(tmp_path, MOVES, ["id,sku,type,qty,date", *rows])

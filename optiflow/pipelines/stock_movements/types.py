@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from optiflow.errors import UserError
-from optiflow.pipelines.stock_movements.words import BY_DIRECTION, DIRECTION_WORDS, type_of_word
+from optiflow.pipelines.stock_movements.words import BY_DIRECTION, DEBIT_CREDIT, DIRECTION_WORDS, type_of_word
 from optiflow.roles import plain_word
 
 TYPES = ("in", "out", "adjust", "transfer")
@@ -70,9 +70,9 @@ def assign_types(rows: pl.DataFrame, given: Mapping[str, str]) -> Typed:
 def _directions(rows: pl.DataFrame) -> tuple[pl.Series | None, str]:
     """`in` or `out` of each row, null where it is not known, and what says so."""
     if "direction" in rows.columns:
-        plain = {
-            word: DIRECTION_WORDS.get(plain_word(word) or word) for word in rows["direction"].drop_nulls().unique()
-        }
+        words = {word: plain_word(word) or word for word in rows["direction"].drop_nulls().unique()}
+        known = {**DIRECTION_WORDS, **(DEBIT_CREDIT if "h" in words.values() else {})}
+        plain = {word: known.get(told) for word, told in words.items()}
         return rows["direction"].replace_strict(plain, default=None, return_dtype=pl.String), "the direction"
     quantity = rows["quantity"]
     if not ((quantity < 0).any() and (quantity > 0).any()):

@@ -74,9 +74,12 @@ _WORDS = {
 }
 
 _DIRECTIONS = {
-    "in": "in inbound incoming i e plus credit + eingang zugang entree entrada entrata entrar ingreso przychod przyjecie",
-    "out": "out outbound outgoing o s minus debit - ausgang abgang sortie salida uscita saida egreso rozchod wydanie",
+    "in": "in inbound incoming i e plus + eingang zugang entree entrada entrata entrar ingreso przychod przyjecie",
+    "out": "out outbound outgoing o s minus - ausgang abgang sortie salida uscita saida egreso rozchod wydanie",
 }
+
+DEBIT_CREDIT = {"s": "in", "h": "out"}
+"""SAP's debit (Soll) and credit (Haben) of the stock account; without an H, an S is a salida, a sortie or a saída."""
 
 _CANCELLED = """
     cancelled canceled cancel void voided annulled deleted reversed rejected abandoned
