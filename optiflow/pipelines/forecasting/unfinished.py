@@ -88,6 +88,10 @@ def _is_low(totals: dict[date, float], edge: date, direction: int, share: float,
         return False
     spread = MAD * float((others - others.median()).abs().median())  # pyright: ignore[reportArgumentType, reportOperatorIssue]
     limit = min(LOW[period], 1 - SPREADS * spread)
+    # Where the one beside it is low too, sales are rising or falling.
+    beside = shares.get(edge + direction * timedelta(weeks=1))
+    if beside is not None and beside < limit:
+        return False
     # What was as low at the same time of another year is a holiday; days by the weekday or by the date.
     other_years = {edge + sign * YEAR + timedelta(days=off) for sign in (-1, 1) for off in (-7, -2, -1, 0, 1, 2, 7)}
     return share < limit and not any(shares[day] < limit for day in other_years & shares.keys())
