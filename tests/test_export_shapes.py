@@ -202,7 +202,7 @@ class TestAStoreOrAnItemAlone:
 
     def test_rows_of_two_shops_under_a_name_nobody_knows_are_not_added_up_without_a_word(self, tmp_path: Path) -> None:
         rows = [f"{MONDAY + timedelta(n)},tea,{house},{n % 5 + 1}" for house in "AB" for n in range(90)]
-        with pytest.raises(UserError, match="No column is the store: all rows count as 'all stores'"):
+        with pytest.raises(UserError, match="no column for store: all rows count as 'all stores'"):
             read(tmp_path, ITEMS, ["date,item,Haus,sales", *rows])
 
     def test_a_games_shop_of_the_east_is_read(self, tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ class Naming:
     def notes(self) -> tuple[str, ...]:
         """What the file does without, in sentences."""
         return tuple(
-            f"No column is the {role.name}: all rows count as {role.absent!r}. If there is one, name it: "
-            f"--option columns.{role.name}=<your column>."
+            f"There is no column for {role.name}: all rows count as {role.absent!r}. If it has another name, say so by "
+            f"--option columns.{role.name}=<your column>, or `columns: {{{role.name}: <your column>}}` in the options file."
             for role in self.absent
         )
 
