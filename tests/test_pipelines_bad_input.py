@@ -138,7 +138,7 @@ REFUSED = {
     **for_all("ragged rows", lambda p, ls: refused(p, [ls[0], *(f"{line},9" for line in ls[1:])], "row 2: has", "fields")),
     **for_all("unknown option", lambda p, ls: refused(p, ls, "unknown key 'horizont'", "'horizon'", horizont=3)),
     **for_all("unknown hyperparameter", lambda p, ls: refused(p, ls, "'sede'", "did you mean 'seed'", hyperparameters={"sede": 1})),
-    **for_all("a missing column", lambda p, ls: refused(p, ["x" + ls[0], *ls[1:]], "no column for", "columns:", "<your column>")),
+    **for_all("a missing column", lambda p, ls: refused(p, [("x" + ls[0]).replace("item_id", "xitem"), *ls[1:]], "no column for", "columns:", "<your column>")),
     **for_all("two columns for a role", lambda p, ls: refused(
         p, add(ls, PIPELINES[p].roles[0].headers[-1], "1"), "could all be the", PIPELINES[p].roles[0].headers[-1])),
     **for_all("a role that is none", lambda p, ls: refused(p, ls, "'nope', which is no role", columns={"nope": "x"})),
@@ -152,7 +152,7 @@ REFUSED = {
         p, ls, "option date_column is 'Their Day'", f"columns:\n    {FIRST_DATE[p]}: Their Day", date_column="Their Day")),
     **for_all("features of one's own", lambda p, ls: refused(p, ls, "keep_columns means nothing", keep_columns=["x"])),
     **for_all("a horizon out of place", lambda p, ls: refused(p, ls, "option horizon", HORIZON[p][1], horizon=HORIZON[p][0])),
-    **for_all("a required column dropped", lambda p, ls: refused(p, ls, "no column for", drop_columns=[ls[0].split(",")[0]])),
+    **for_all("a required column dropped", lambda p, ls: refused(p, ls, "no column for", drop_columns=[ls[0].split(",")[p == MOVES]])),
     **for_all("an empty column", lambda p, ls: refused(p, fill(ls, EMPTY[p][0], [""]), "mine.csv", *EMPTY[p])),
     "a random split of weeks": refused(STORES, weeks(), "split.strategy is 'random'", "newest", split={"strategy": "random"}),
     "a random split of days": refused(ITEMS, days(), "split.strategy is 'random'", "newest", split={"strategy": "random"}),
