@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from assets.tables import MERGED
+from assets.tables import MERGED, NOTES
 from optiflow.days import first_and_last
 from optiflow.learners.training_log import best_round
-from optiflow.pipelines import PIPELINES
 from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.pipelines.forecasting.gaps import in_file
 from optiflow.report.model import Period, RejectedRows, RowCounts, RunFacts, SeriesUsed, TrainingJob
-from optiflow.upload.by_role import other_pipelines
+from optiflow.upload.left_out import count_left_out
 from resources.catalog.records import DatasetRecord, JobRecord
 from resources.fred import FredResource
 from resources.storage import Storage
@@ -23,7 +22,10 @@ def gather_facts(
 ) -> RunFacts:
     """The facts of one revision, from its tables in the lake."""
     rejected = storage.scan_parquet(record.key("rejected")).collect()
-    rejected_rows = rejected["row"].n_unique()
+    left_out = count_left_out(rejected)
+    rejected_rows = rejected["row"].n_unique() - left_out
+    said = record.key("upload", NOTES)
+    notes = json.loads(storage.read_bytes(said)) if storage.exists(said) else ()
     merges = record.key("upload", MERGED)
     merged = json.loads(storage.read_bytes(merges)) if storage.exists(merges) else 0
     curve = json.loads(run.kept("learning_curve.json"))
@@ -39,7 +41,7 @@ def gather_facts(
         options=record.options.model_dump(mode="json"),
         created_at=datetime.now(UTC),
         rows=RowCounts(
-            in_file(run.train).height + in_file(run.test).height + rejected_rows + merged,
+            in_file(run.train).height + in_file(run.test).height + rejected_rows + left_out + merged,
             rejected_rows,
             run.train.height,
             run.test.height,
@@ -54,7 +56,7 @@ def gather_facts(
         series=tuple(_series(series_id, published, run.train, run.test, fred) for series_id in series),
         unseen_categories=dict(learned.unseen_categories),
         job=TrainingJob(job.name, _rounds(curve), best_round(curve), _frozen(curve)),
-        notes=(*learned.notes, *other_pipelines(run.train.columns, PIPELINES[record.pipeline])),
+        notes=tuple(dict.fromkeys((*learned.notes, *notes))),
     )
 
 

@@ -34,6 +34,9 @@ from resources.storage import Storage
 MERGED = "/merged-rows.json"
 """How many rows of the upload were added to others, beside the table, in which they cannot be seen any more; absent if none."""
 
+NOTES = "/notes.json"
+"""What was said of the file when it was read, beside the table, for the report; absent if nothing was."""
+
 ROW_DESCRIPTION = "Number of the row in the uploaded file, the header being row 1"
 
 
@@ -95,6 +98,8 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         storage.write_parquet(record.key("rejected"), table.rejected)
         if table.merged:
             storage.write_bytes(record.key("upload", MERGED), json.dumps(table.merged).encode())
+        if table.notes:
+            storage.write_bytes(record.key("upload", NOTES), json.dumps(table.notes).encode())
         remarks = pipeline.remarks(table.accepted, options)
         for remark in remarks:
             context.log.warning(remark)
@@ -104,7 +109,8 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
             {
                 "file": file.name,
                 "rows_in": table.rows_in,
-                "rejected_rows": table.rejected[ROW].n_unique(),
+                "rejected_rows": table.rejected[ROW].n_unique() - table.left_out,
+                **({"left_out_rows": table.left_out} if table.left_out else {}),
                 **({"merged_rows": table.merged} if table.merged else {}),
                 **({"notes": " ".join(table.notes)} if table.notes else {}),
                 **pipeline.counts(table.accepted, options),

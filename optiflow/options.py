@@ -21,6 +21,7 @@ SHOWN = 60
 ADDED_LATER = (
     *("columns", "duplicates", HORIZON, "decimal", "null_values"),
     *("encoding", "sheet", "header_row", "footer_rows"),
+    *("fill_down", "unfinished", "movement_types"),
 )
 """Options that the first digests knew nothing of: at their defaults they are left out, so that revisions stay as they are."""
 TEXTS = (
@@ -36,6 +37,8 @@ TEXTS = (
     "null_values",
 )
 """Options that are text, or lists of texts."""
+
+NESTED = ("split", "hyperparameters", "columns", "movement_types")
 
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]
 
@@ -105,6 +108,19 @@ class DatasetOptions(BaseModel):
         # A user writes `null_values: [-999]`, or one word alone.
         return [str(word) for word in ([value] if isinstance(value, str | int | float) else value or ())]
 
+    fill_down: tuple[str, ...] = ()
+    """Columns in which an empty cell means what stands above it, as on the further lines of an order."""
+    unfinished: Literal["leave_out", "keep"] = "leave_out"
+    """What becomes of a first or last week or day that the file holds only a part of."""
+    movement_types: dict[str, Literal["in", "out", "adjust", "transfer"]] = {}
+    """What a word of the file's own for a type of movement means: `Verschrottung: adjust`."""
+
+    @field_validator("movement_types", mode="before")
+    @classmethod
+    def _words_are_strings(cls, value: Any) -> Any:
+        # A user writes `101: in`, which YAML reads as a number.
+        return {str(k): v for k, v in value.items()} if isinstance(value, Mapping) else value
+
     @field_validator("hyperparameters", mode="before")
     @classmethod
     def _hyperparameters_are_strings(cls, value: Any) -> Any:
@@ -143,7 +159,7 @@ def parse_options_file(data: str | bytes, file_name: str) -> dict[str, Any]:
 
 
 def merge_options(*layers: Mapping[str, Any], where: str = "options") -> DatasetOptions:
-    """Lay the mappings over one another, later ones win (`split`, `hyperparameters` and `columns` key by key), and validate.
+    """Lay the mappings over one another, later ones win (those of `NESTED` key by key), and validate.
 
     Raises:
         UserError: an unknown key or a value out of range; names the key and `where`.
@@ -151,11 +167,7 @@ def merge_options(*layers: Mapping[str, Any], where: str = "options") -> Dataset
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
-            if (
-                key in ("split", "hyperparameters", "columns")
-                and isinstance(value, Mapping)
-                and isinstance(merged.get(key), Mapping)
-            ):
+            if key in NESTED and isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
                 merged[key] = {**merged[key], **value}
             else:
                 merged[key] = value

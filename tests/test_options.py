@@ -93,6 +93,9 @@ def test_every_option_changes_the_digest() -> None:
         "sheet": "2023",
         "header_row": 4,
         "footer_rows": 1,
+        "fill_down": ["a"],
+        "unfinished": "keep",
+        "movement_types": {"a": "in"},
     }
     assert set(changed) == set(DatasetOptions.model_fields)
     digests = {merge_options({key: value}).digest() for key, value in changed.items()}

@@ -138,7 +138,7 @@ REFUSED = {
     **for_all("ragged rows", lambda p, ls: refused(p, [ls[0], *(f"{line},9" for line in ls[1:])], "row 2: has", "fields")),
     **for_all("unknown option", lambda p, ls: refused(p, ls, "unknown key 'horizont'", "'horizon'", horizont=3)),
     **for_all("unknown hyperparameter", lambda p, ls: refused(p, ls, "'sede'", "did you mean 'seed'", hyperparameters={"sede": 1})),
-    **for_all("a missing column", lambda p, ls: refused(p, ["x" + ls[0], *ls[1:]], "no column for", "--option 'columns.", "<your column>")),
+    **for_all("a missing column", lambda p, ls: refused(p, [("x" + ls[0]).replace("item_id", "xitem"), *ls[1:]], "no column for", "--option 'columns.", "<your column>")),
     **for_all("two columns for a role", lambda p, ls: refused(
         p, add(ls, PIPELINES[p].roles[0].headers[-1], "1"), "could all be the", PIPELINES[p].roles[0].headers[-1])),
     **for_all("a role that is none", lambda p, ls: refused(p, ls, "'nope', which is no role", columns={"nope": "x"})),
@@ -152,7 +152,7 @@ REFUSED = {
         p, ls, "option date_column is 'Their Day'", f"--option 'columns.{FIRST_DATE[p]}=Their Day'", date_column="Their Day")),
     **for_all("features of one's own", lambda p, ls: refused(p, ls, "keep_columns means nothing", keep_columns=["x"])),
     **for_all("a horizon out of place", lambda p, ls: refused(p, ls, "option horizon", HORIZON[p][1], horizon=HORIZON[p][0])),
-    **for_all("a required column dropped", lambda p, ls: refused(p, ls, "no column for", drop_columns=[ls[0].split(",")[0]])),
+    **for_all("a required column dropped", lambda p, ls: refused(p, ls, "no column for", drop_columns=[ls[0].split(",")[p == MOVES]])),
     **for_all("an empty column", lambda p, ls: refused(p, fill(ls, EMPTY[p][0], [""]), "mine.csv", *EMPTY[p])),
     "a random split of weeks": refused(STORES, weeks(), "split.strategy is 'random'", "newest", split={"strategy": "random"}),
     "a random split of days": refused(ITEMS, days(), "split.strategy is 'random'", "newest", split={"strategy": "random"}),
@@ -176,7 +176,7 @@ REFUSED = {
     "milliseconds for seconds": refused(MOVES, moves(form="1000"), "epoch_s' fits only 0.0%", date_format="epoch_s"),
     "milliseconds as decimals": refused(
         ITEMS, fill(days(), "Day", [f"{1577836800000 + 86400000 * n}.0" for n in range(60)]), "--option date_format=epoch_ms"),
-    "unknown types only": refused(MOVES, fill(moves(), "transaction_type", ["steal"]), "one of in, out, adjust, transfer"),
+    "unknown types only": refused(MOVES, fill(moves(), "transaction_type", ["steal"]), "none of in, out, adjust, transfer"),
     "nothing sold, stores": refused(STORES, fill(weeks(), "Weekly_Sales", ["0"]), "'Weekly_Sales' is 0.0 in every row"),
     "nothing sold, items": refused(ITEMS, fill(days(), "Units", ["0"]), "mine.csv: every row before the hold-out has 0"),
     "nothing sold, goods": refused(TURNOVER, fill(goods(), "item_sold_date", [""]), "mine.csv: 0 of", "at least 20 are needed"),
@@ -261,8 +261,8 @@ REJECTED: dict[str, tuple[str, Lines, list[tuple[int, str | None, str]]]] = {
     "free moves": (MOVES, put(MOVES_, 3, "unit_price", "-2"), [(3, "unit_price", "above 0")]),
     "an unknown type": (
         MOVES,
-        put(MOVES_, 3, "transaction_type", "lost"),
-        [(3, "transaction_type", "one of in, out,")],
+        put(MOVES_, 3, "transaction_type", "misc"),
+        [(3, "transaction_type", "none of in, out,")],
     ),
     "a wrong quantity": (MOVES, put(MOVES_, 3, "quantity", "7"), [(3, "quantity", "does not match total ÷ price")]),
     "an id twice": (

@@ -463,7 +463,7 @@ def test_test_rows_without_an_actual_are_counted_and_left_out_of_every_error():
     assert (report.metrics, report.baselines) == (alone.metrics, alone.baselines)
     assert (report.rows.test, report.judged_rows, alone.judged_rows) == (200, 150, 150)
     assert report.warnings == (
-        "50 of 200 test rows have no actual yet: all errors are those of the other 150, which may be the easier ones.",
+        "50 of 200 test rows have no actual to judge by: all errors are those of the other 150, which may be the easier ones.",
     )
     assert [p.svg for p in draw_plots(report, open_rows)] == [p.svg for p in draw_plots(alone, judged)]
     assert "the same 150 test rows" in to_html(report, [])
@@ -477,11 +477,11 @@ def test_test_rows_without_an_actual_are_counted_and_left_out_of_every_error():
     [
         (
             199,
-            "1 of 200 test rows has no actual yet: all errors are those of the other 199, which may be the easier ones.",
+            "1 of 200 test rows has no actual to judge by: all errors are those of the other 199, which may be the easier ones.",
         ),
         (
             1,
-            "199 of 200 test rows have no actual yet: all errors are those of the other 1, which may be the easier one.",
+            "199 of 200 test rows have no actual to judge by: all errors are those of the other 1, which may be the easier one.",
         ),
     ],
 )

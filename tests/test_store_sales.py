@@ -51,10 +51,10 @@ def test_walmarts_columns_are_found_and_its_day_first_dates_are_read(tmp_path):
 
 def test_weather_and_prices_may_be_missing_and_other_names_are_given_by_the_option_columns(tmp_path):
     lines = [f"A,{FIRST + timedelta(weeks=week)},{week}" for week in range(20)]
-    text = "\n".join(["Branch,Week,Takings", *lines])
+    text = "\n".join(["Haus,Week,Wert", *lines])
     with pytest.raises(UserError, match=r"no column for store .*sales"):
         upload(tmp_path / "sales.csv", text)
-    read = upload(tmp_path / "sales.csv", text, columns={"store": "Branch", "sales": "Takings"})
+    read = upload(tmp_path / "sales.csv", text, columns={"store": "Haus", "sales": "Wert"})
     assert read.accepted["sales"].to_list() == list(range(20))
 
 

@@ -57,6 +57,21 @@ class ScoringInputs:
     shown: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Completed:
+    """Typed rows by the names of their roles, with what could be derived added to them.
+
+    `faults` are what is wrong with rows that could not be completed; `left_out` are rows that are right, but not what the
+    pipeline is about, such as a cancelled booking. Both are as `optiflow.upload.faults.SCHEMA`. `notes` say in sentences
+    what was derived, and from what.
+    """
+
+    rows: pl.DataFrame
+    faults: pl.DataFrame
+    left_out: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+
 class Pipeline(ABC):
     """A pipeline: its name (asset group, folder, job name part), and what it does differently from the others."""
 
@@ -72,7 +87,7 @@ class Pipeline(ABC):
     """The role that is predicted; None where options name a column, or where nothing is."""
     default_options: ClassVar[Mapping[str, Any]] = {}
     own_options: ClassVar[tuple[str, ...]] = ()
-    """Those of `horizon` and `duplicates` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
+    """Those of `horizon`, `duplicates`, `unfinished` and `movement_types` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
     results: ClassVar[Mapping[str, Result]]
     rooms: ClassVar[tuple[str, ...]] = ()
     """Rooms beside its own that it stands on."""
@@ -132,6 +147,18 @@ class Pipeline(ABC):
         except UserError as error:
             raise UserError(f"option hyperparameters: {error}") from error
         return merged
+
+    def complete(self, rows: pl.DataFrame, options: DatasetOptions) -> Completed:
+        """The rows with what can be derived of them, and those that are to be left out; nothing as a rule."""
+        from optiflow.upload.faults import no_faults
+
+        return Completed(rows, no_faults(), no_faults())
+
+    def unfinished(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """The accepted rows of periods that the file holds only a part of, as `optiflow.upload.faults.SCHEMA`."""
+        from optiflow.upload.faults import no_faults
+
+        return no_faults()
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """What is wrong with rows whose cells are right each by itself, as `optiflow.upload.faults.SCHEMA`."""

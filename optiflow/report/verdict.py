@@ -120,7 +120,7 @@ def _on_figures(metrics: Mapping[str, float | None], mean_actual: float) -> Iter
 def _on_test_rows(test: int, judged: int) -> Iterator[str]:
     if judged < test:
         yield (
-            f"{test - judged:,} of {count(test, 'test row')} {'has' if test - judged == 1 else 'have'} no actual yet: "
+            f"{test - judged:,} of {count(test, 'test row')} {'has' if test - judged == 1 else 'have'} no actual to judge by: "
             f"all errors are those of the other {judged:,}, which may be the easier {'one' if judged == 1 else 'ones'}."
         )
     if judged < FEW_TEST_ROWS:
@@ -132,7 +132,8 @@ def _on_rows(rows: RowCounts) -> Iterator[str]:
     if rows.merged:
         yield (
             f"{rows.merged:,} of {count(rows.uploaded, 'uploaded row')} {'was' if rows.merged == 1 else 'were'} added to "
-            "another of the same day and thing, as the option `duplicates: sum` says."
+            "another of the same day or week and thing, as the option `duplicates: sum` says, or since the file has days where "
+            "weeks are wanted."
         )
     if rows.uploaded and rows.rejected / rows.uploaded > MANY_REJECTED:
         yield (

@@ -43,6 +43,8 @@ def _unheeded(pipeline: "Pipeline") -> dict[str, str]:
     unheeded = {
         HORIZON: f"it does not forecast periods. {LEAVE_OUT}",
         "duplicates": f"it adds no rows up. {LEAVE_OUT}",
+        "unfinished": f"it knows no weeks or days. {LEAVE_OUT}",
+        "movement_types": f"its rows are no movements. {LEAVE_OUT}",
     }
     unheeded = {name: why for name, why in unheeded.items() if name not in pipeline.own_options}
     if pipeline.roles:

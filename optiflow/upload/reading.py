@@ -1,5 +1,7 @@
 """One upload from its file to typed rows and rejected rows: the order of the steps, and what refuses it whole."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +19,8 @@ from optiflow.upload.columns import TypedTable, date_columns, loose_date_columns
 from optiflow.upload.faults import no_faults, quote
 from optiflow.upload.fitting_options import check_options
 from optiflow.upload.kinds import PLAIN, Kinds
+from optiflow.upload.left_out import count_left_out, filled_down
+from optiflow.upload.left_out import in_words as left_out_in_words
 from optiflow.upload.named_columns import check_named_columns, missing_target, only_date_column
 from optiflow.upload.over_limit import Mends, refuse_over_limit
 from optiflow.upload.plausible import dates_apart, implausible_cells
@@ -38,7 +42,7 @@ class Upload:
     `accepted` is `row` (Int64, the row number in the file as a spreadsheet shows it: header 1, first data row 2; for
     Parquet too) and the typed columns: those of `drop_columns` included (as text), or, where columns have roles, without
     them and each under the name of its role. `rejected` has one line per fault: row Int64, column String (as the file
-    calls it; null when the row as a whole is wrong), reason String, value String. Accepted, merged and distinct rejected
+    calls it; null when the row as a whole is wrong), reason String, value String; rows that were left out are among them. Accepted, merged and distinct rejected
     rows add up to `rows_in`. `date_formats` is by the file's column, for those that were text.
     """
 
@@ -55,8 +59,13 @@ class Upload:
 
     @property
     def merged(self) -> int:
-        """Rows that were added to others, since the option `duplicates` says so."""
+        """Rows that were added to others: days to their week, or since the option `duplicates` says so."""
         return self.rows_in - self.accepted.height - self.rejected[ROW].n_unique()
+
+    @property
+    def left_out(self) -> int:
+        """Rows among `rejected` that nothing is wrong with, such as a cancelled booking or a day that is not over."""
+        return count_left_out(self.rejected)
 
 
 def read_upload(
@@ -80,7 +89,8 @@ def read_upload(
     """
     if pipeline is not None:
         check_options(options, pipeline, file_name)
-    raw = read_table(path, file_name, options, limits).with_nulls(options.null_values)
+    raw = filled_down(read_table(path, file_name, options, limits), options.fill_down, file_name)
+    raw = raw.with_nulls(options.null_values)
     today = datetime.now(UTC).date()
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
@@ -103,9 +113,12 @@ def read_upload(
     found = schema_faults(typed.frame, raw.frame, schema, file_name)
     faults = pl.concat([faults, found.join(faults, on=["row", "column"], how="anti", maintain_order="left")])
     accepted = _without(typed.frame, faults).rechunk()  # polars 2.1 panics in `pl.format` on what a filter leaves
+    completed = None
     if naming is not None:
         accepted, options = naming.by_role(accepted, options.drop_columns), naming.filled_in(options)
-        faults = pl.concat([faults, naming.faults(accepted, options, today)])
+        completed = naming.complete(accepted, options)
+        accepted = _without(completed.rows, pl.concat([completed.faults, completed.left_out]))
+        faults = pl.concat([faults, completed.faults, naming.faults(accepted, options, today)])
     if kinds == PLAIN:
         odd = implausible_cells(accepted, [str(options.date_column)], [str(options.target)], today)
         faults = pl.concat([faults, odd])
@@ -115,15 +128,21 @@ def read_upload(
         faults = pl.concat([faults, naming.in_file(apart.far) if naming is not None else apart.far])
         accepted = _without(accepted, faults)
     rejected = faults.sort(ROW, maintain_order=True)
-    refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction, _mends(kinds, naming, options))
+    mends = _mends(kinds, naming, options)
+    with _saying(naming.notes() if naming is not None else ()):
+        refuse_over_limit(file_name, rejected, raw.rows_in, options.max_rejected_fraction, mends)
     _check_height(accepted, raw.rows_in, file_name)
-    if naming is not None:
+    if naming is not None and completed is not None:
+        left_out = pl.concat([completed.left_out, naming.unfinished(accepted, options)])
+        accepted = _without(accepted, left_out)
         accepted = naming.tidy(accepted, options)
         naming.check_history(accepted, options)
+        faults = pl.concat([faults, left_out])
+        notes = (*notes, *naming.notes(), *completed.notes, *left_out_in_words(left_out))
     _check_varies(accepted, options.target, naming, file_name)
     return Upload(
         accepted=accepted,
-        rejected=rejected,
+        rejected=faults.sort(ROW, maintain_order=True),
         rows_in=raw.rows_in,
         target=options.target,
         date_column=str(options.date_column),
@@ -186,6 +205,17 @@ def _with_roles(
         options = options.model_copy(update={"date_column": only_date_column(dates, file_name)})
         readings = read_date_formats(raw, options)
     return options, type_columns(raw, options, readings, file_name, today)
+
+
+@contextmanager
+def _saying(notes: Sequence[str]) -> Iterator[None]:
+    """What the file does without, behind an error: rows of two stores look like one row twice where no column is the store."""
+    try:
+        yield
+    except ProposalError as error:
+        raise error.said_of(after=" ".join(notes)) from error
+    except UserError as error:
+        raise UserError(" ".join((str(error), *notes))) from error
 
 
 def _check_height(accepted: pl.DataFrame, rows_in: int, file_name: str) -> None:

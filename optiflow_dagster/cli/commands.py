@@ -107,7 +107,8 @@ def upload(
     if series is not None:
         flags["fred_series"] = [part.strip() for part in series.split(",") if part.strip()]
     dataset, table = land(open_workplace(), spec, source, flags)
-    said = [f"{table.rows_in:,} rows", f"{table.rejected['row'].n_unique():,} rejected"]
+    said = [f"{table.rows_in:,} rows", f"{table.rejected['row'].n_unique() - table.left_out:,} rejected"]
+    said += [f"{table.left_out:,} left out"] if table.left_out else []
     said += [f"{table.merged:,} merged"] if table.merged else []
     said += [f"target {table.target}"] if table.target else []
     click.echo(f"{file.name}: {', '.join(said)}, dates in {table.date_column}.")

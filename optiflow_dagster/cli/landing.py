@@ -18,7 +18,7 @@ from optiflow.upload import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
 
-LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet", "null_values")
+LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet", "null_values", "fill_down")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
 """File systems allow 255 bytes, and the options file has a longer name than the table."""
 NEAR_MISSES = (".options.yml", ".options.json", ".option.yaml", ".yaml", ".yml")

@@ -54,7 +54,7 @@ class Forecasting(Pipeline):
 
     report = "report"
     target = SALES
-    own_options = ("horizon", "duplicates")
+    own_options = ("horizon", "duplicates", "unfinished")
     scoring_reads = ("train", "test", "actuals")
     keys: ClassVar[tuple[str, ...]]
     """The columns that name a series."""

@@ -61,7 +61,17 @@ def negative_sums(rows: pl.DataFrame, keys: Sequence[str], value: str, what: str
 
 
 def summed(rows: pl.DataFrame, keys: Sequence[str], value: str) -> pl.DataFrame:
-    """One row for each group with equal `keys`: its values added up, the other columns those of its first row."""
-    others = [name for name in rows.columns if name not in (*keys, value)]
+    """One row for each group with equal `keys`: its values added up, the other columns those of its first row.
+
+    Rows of one week that have several dates get the first day of it, the last of `keys`: which of them stands first in
+    the file says nothing, and would name weeks by different days.
+    """
+    others = [name for name in rows.columns if name not in (*keys, value, "date")]
     merged = rows.sort(ROW).group_by(keys, maintain_order=True)
-    return merged.agg(pl.col(value).sum(), pl.col(others).first()).select(rows.columns).sort(ROW)
+    named = [] if "date" in keys else [_day_of_period(keys[-1])]
+    return merged.agg(pl.col(value).sum(), *named, pl.col(others).first()).select(rows.columns).sort(ROW)
+
+
+def _day_of_period(period: str) -> pl.Expr:
+    date = pl.col("date")
+    return pl.when(date.n_unique() == 1).then(date.first()).otherwise(pl.col(period).first()).alias("date")

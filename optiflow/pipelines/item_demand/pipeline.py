@@ -12,6 +12,8 @@ from optiflow.learners import item_demand as learner
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.pipelines.forecasting.gaps import Gaps, count_gaps, in_file, with_zeros
+from optiflow.pipelines.forecasting.headers import DATES, ITEMS, REVENUES, STORES, UNITS
+from optiflow.pipelines.forecasting.headers import SERIES as NAMED
 from optiflow.pipelines.forecasting.holdout import last_days
 from optiflow.pipelines.forecasting.naive import flat_means, naive_forecasts
 from optiflow.pipelines.forecasting.pipeline import Forecasting, forecast_results
@@ -19,6 +21,7 @@ from optiflow.pipelines.forecasting.tables import accuracy_table, candidates_tab
 from optiflow.pipelines.forecasting.totals import forecast_totals, past_totals
 from optiflow.pipelines.forecasting.totals import in_words as range_in_words
 from optiflow.pipelines.forecasting.totals_figure import draw_totals
+from optiflow.pipelines.forecasting.unfinished import unfinished_edges
 from optiflow.pipelines.forecasting.unknown import in_words as unknown_in_words
 from optiflow.pipelines.forecasting.unknown import on_rows_of, with_means
 from optiflow.pipelines.spec import TrainingInputs
@@ -28,6 +31,7 @@ from optiflow.roles import Role
 
 SERIES = ("store", "item")
 COLUMNS = ("date", *SERIES, "sales")
+ITEM = ("item_id", "item_nbr", "sku", "product", "product_id", "article")
 QUIET_DAYS, DAYS_COMPARED, DAYS_DRAWN = 28, 28, 56
 
 
@@ -38,10 +42,17 @@ class ItemDemand(Forecasting):
     description = "Forecasts the daily sales of each item in each store, with intervals."
     algorithm = "item_demand"
     roles = (
-        Role("date", "date", ("day", "sales_date", "ds")),
-        Role("store", "key", ("store_nbr", "store_id", "shop", "location")),
-        Role("item", "key", ("item_id", "item_nbr", "sku", "product", "product_id", "article")),
-        Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y")),
+        Role("date", "date", ("day", "sales_date", "ds"), also=DATES),
+        Role(
+            "store",
+            "key",
+            ("store_nbr", "store_id", "shop", "location"),
+            also=STORES,
+            instead=("item",),
+            absent="all stores",
+        ),
+        Role("item", "key", ITEM, also=(*ITEMS, *NAMED), instead=("store",), absent="all items"),
+        Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y"), also=(*UNITS, *REVENUES)),
     )
     keys = SERIES
     unit, unit_columns = "item-day", COLUMNS[:3]
@@ -53,6 +64,10 @@ class ItemDemand(Forecasting):
         "What the held-out days were forecast to sell, by row number.",
         "The days after the file's last one, for each item in each store.",
     )
+
+    def unfinished(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """The rows of the first and of the last day, each if the file holds only a part of it."""
+        return unfinished_edges(rows.with_columns(pl.col("date").cast(pl.Date)), SERIES, "date", "sales", 1)
 
     def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
         """Series, gaps, zeros, and what is new or has stopped."""

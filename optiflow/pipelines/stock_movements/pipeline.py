@@ -10,8 +10,8 @@ import polars as pl
 from optiflow.learners.stock_movements import check_rows
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept
-from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
-from optiflow.pipelines.stock_movements import findings
+from optiflow.pipelines.spec import Completed, Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.pipelines.stock_movements import findings, headers
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.split import ROW
@@ -30,16 +30,52 @@ class StockMovements(Pipeline):
     report = "report"
     algorithm = "stock_movements"
     roles = (
-        Role("transaction_id", "key", ("transaction", "transaction_no", "document", "document_id")),
-        Role("item_id", "key", ("item", "sku", "product_id", "article", "stock_code")),
-        Role("warehouse_id", "key", ("warehouse", "location", "site", "store")),
-        Role("transaction_type", "key", ("type", "movement_type")),
-        Role("quantity", "number", ("qty", "units")),
-        Role("unit_price", "number", ("price", "unit_cost")),
-        Role("total_amount", "number", ("total", "amount", "value")),
-        Role("item_category", "key", ("category", "item_group")),
-        Role("created_at", "date", ("created_at_ts", "timestamp", "created", "booked_at", "date")),
+        Role(
+            "transaction_id",
+            "key",
+            ("transaction", "transaction_no", "document", "document_id"),
+            False,
+            also=headers.IDS,
+        ),
+        Role("line", "key", required=False, nullable=True, also=headers.LINES),
+        Role("item_id", "key", ("item", "sku", "product_id", "article", "stock_code"), also=headers.ITEMS),
+        Role(
+            "warehouse_id",
+            "key",
+            ("warehouse", "location", "site", "store"),
+            required=False,
+            also=headers.WAREHOUSES,
+            absent="all",
+        ),
+        Role("transaction_type", "key", ("type", "movement_type"), required=False, also=headers.TYPES),
+        Role("direction", "key", required=False, nullable=True, also=headers.DIRECTIONS),
+        Role("quantity", "number", ("qty", "units"), also=headers.QUANTITIES, instead=("quantity_in", "quantity_out")),
+        Role("quantity_in", "number", required=False, nullable=True, also=headers.QUANTITIES_IN),
+        Role("quantity_out", "number", required=False, nullable=True, also=headers.QUANTITIES_OUT),
+        Role("unit_price", "number", ("price", "unit_cost"), required=False, nullable=True, also=headers.PRICES),
+        Role(
+            "total_amount", "number", ("total", "amount", "value"), required=False, nullable=True, also=headers.TOTALS
+        ),
+        Role(
+            "item_category",
+            "key",
+            ("category", "item_group"),
+            required=False,
+            nullable=True,
+            also=headers.CATEGORIES,
+            absent="all",
+        ),
+        Role(
+            "created_at",
+            "date",
+            ("created_at_ts", "timestamp", "created", "booked_at", "date"),
+            also=headers.DATES,
+        ),
+        Role("time", "text", required=False, nullable=True, also=headers.TIMES),
+        Role("status", "key", required=False, nullable=True, also=headers.STATUSES),
+        Role("cancelled", "key", required=False, nullable=True, also=headers.CANCELLATIONS),
     )
+    own_options = ("movement_types",)
     scoring_reads = ("train", "test")
     has_actuals = False
     results = {
@@ -55,6 +91,12 @@ class StockMovements(Pipeline):
             },
         )
     }
+
+    def complete(self, rows: pl.DataFrame, options: DatasetOptions) -> Completed:
+        """Types, ids, quantities, amounts and times, as far as they follow from what is there; cancelled ones left out."""
+        from optiflow.pipelines.stock_movements.completion import complete  # reading an upload imports the pipelines
+
+        return complete(rows, options)
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Unknown types, prices of 0 or below, totals that do not fit, ids that come twice."""

@@ -11,23 +11,31 @@ from optiflow.learners import store_sales as learner
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Learned
+from optiflow.pipelines.forecasting.headers import DATES, REVENUES, SERIES, STORES, UNITS
 from optiflow.pipelines.forecasting.holdout import last_days, without_history
 from optiflow.pipelines.forecasting.naive import naive_forecasts
-from optiflow.pipelines.forecasting.pipeline import Forecasting, forecast_results
+from optiflow.pipelines.forecasting.pipeline import SALES, Forecasting, forecast_results
+from optiflow.pipelines.forecasting.repeats import negative_values, repeated_rows
 from optiflow.pipelines.forecasting.totals import forecast_totals, past_totals
 from optiflow.pipelines.forecasting.totals import in_words as range_in_words
 from optiflow.pipelines.forecasting.totals_figure import draw_totals
+from optiflow.pipelines.forecasting.unfinished import unfinished_edges
 from optiflow.pipelines.forecasting.unknown import in_words as unknown_in_words
 from optiflow.pipelines.forecasting.unknown import on_rows_of, with_means
-from optiflow.pipelines.spec import TrainingInputs
+from optiflow.pipelines.spec import Completed, TrainingInputs
+from optiflow.pipelines.store_sales.days import are_days, broken_weeks, to_weeks, with_calendar_weeks
+from optiflow.pipelines.store_sales.odd_weeks import in_words as in_words_of_odd_weeks
+from optiflow.pipelines.store_sales.odd_weeks import odd_rows
 from optiflow.pipelines.store_sales.one_series import draw_series
 from optiflow.pipelines.store_sales.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
 from optiflow.pipelines.store_sales.weeks import count_weeks, with_weeks
 from optiflow.report.extras import Extras, Figure, Headline
 from optiflow.roles import Role
+from optiflow.split import ROW
 
 COLUMNS = ("store", "date", "sales")
 WEEKS_DRAWN = 52
+SOLD = ("quantity", "units", "units_sold", "demand", "qty")
 NAIVE = {"the same week": "year_before", "mean of the last": "lately", "mean of all": "usual"}
 """How the names of baselines begin -> what the learner calls them."""
 
@@ -47,9 +55,18 @@ class StoreSales(Forecasting):
     description = "Forecasts the weekly sales of each store for the next weeks, with intervals."
     algorithm = "store_sales"
     roles = (
-        Role("store", "key", ("store_id", "store_nbr", "shop", "location")),
-        Role("date", "date", ("week", "week_date", "week_ending", "ds")),
-        Role("sales", "number", ("weekly_sales", "revenue", "turnover", "y")),
+        Role(
+            "store",
+            "key",
+            ("store_id", "store_nbr", "shop", "location"),
+            False,
+            also=(*STORES, *SERIES),
+            absent="all stores",
+        ),
+        Role(
+            "date", "date", ("week", "week_date", "week_ending", "ds"), also=("week_start", "week_end", "day", *DATES)
+        ),
+        Role("sales", "number", ("weekly_sales", "revenue", "turnover", "y"), also=(*REVENUES, *SOLD, *UNITS)),
         _extra("holiday", "holiday_flag", "is_holiday"),
         _extra("temperature"),
         _extra("fuel_price"),
@@ -70,6 +87,46 @@ class StoreSales(Forecasting):
         """The rows with whole days, and the week of each."""
         return with_weeks(rows)
 
+    def complete(self, rows: pl.DataFrame, options: DatasetOptions) -> Completed:
+        """As they are; said, where they are days."""
+        completed = super().complete(rows, options)
+        if not are_days(rows):
+            return completed
+        named = "Sunday, its last day" if self._date_is(options) == "week_end" else "Monday, its first day"
+        note = (
+            f"The rows are days. They are added up to weeks from Monday to Sunday, each named by {named}. To forecast days, "
+            "upload the file to item_demand."
+        )
+        return replace(completed, notes=(note,))
+
+    def unfinished(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """The rows of the first and last week, and of days, that the file holds only a part of."""
+        whole = rows.with_columns(pl.col("date").cast(pl.Date))
+        if not are_days(whole):
+            weeks = with_weeks(whole)
+            return unfinished_edges(weeks, self.keys, "week", SALES, 7)
+        days = unfinished_edges(whole, self.keys, "date", SALES, 1)
+        weeks = broken_weeks(whole.join(days, on=ROW, how="anti", maintain_order="left"))
+        return pl.concat([days, weeks])
+
+    def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """As for weeks; of days, those that come twice, and weeks whose days add up to less than 0."""
+        if not are_days(rows):
+            return super().faults(rows, options)
+        days = with_calendar_weeks(rows, self._date_is(options))
+        below = (days.select(pl.col(SALES).sum().over("store", "week") < 0).to_series()) & (days[SALES] < 0)
+        negative = negative_values(days.filter(below), SALES)
+        if options.duplicates == "sum":
+            return negative
+        return pl.concat([negative, repeated_rows(days, ("store", "date"), "store-day")])
+
+    def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """One row a store and week, named by the week's own day."""
+        return to_weeks(rows, self._date_is(options)) if are_days(rows) else super().tidy(rows, options)
+
+    def _date_is(self, options: DatasetOptions) -> str:
+        return self.hyperparameters(options)["date_is"]
+
     def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
         """Stores, gaps, and which stores are new or have stopped."""
         return count_weeks(rows, "store", "sales", SHORT_WEEKS)
@@ -87,26 +144,38 @@ class StoreSales(Forecasting):
         decided = {"date_is": "week_start"} if mondays else {}
         return TrainingInputs({"train": train.select(COLUMNS)}, decided=decided)
 
+    def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
+        """Which weeks are taken for closures, and which for errors."""
+        return in_words_of_odd_weeks(odd_rows(rows))
+
     def learned(self, run: FinishedRun) -> Learned:
-        """With a note on stores that the training rows lack."""
+        """With notes on stores that the training rows lack, and on odd weeks."""
         learned = super().learned(run)
-        return replace(learned, notes=(*learned.notes, *without_history(run.test, run.train, "store")))
+        odd = in_words_of_odd_weeks(odd_rows(_sold(run)))
+        return replace(learned, notes=(*odd, *learned.notes, *without_history(run.test, run.train, "store")))
+
+    def judged(self, run: FinishedRun) -> pl.DataFrame:
+        """The held-out rows; closed and absurd weeks without an actual, since neither model nor naive forecast means them."""
+        odd = odd_rows(_sold(run)).select("store", "date", odd=pl.lit(True))
+        held = run.held_out.join(odd, on=["store", "date"], how="left", maintain_order="left")
+        return held.with_columns(actual=pl.when(pl.col("odd").is_null()).then("actual")).drop("odd")
 
     def baselines(self, run: FinishedRun) -> Mapping[str, pl.Series]:
-        """What was sold 52 weeks earlier, the mean of the last weeks, and that of all."""
-        return naive_forecasts(run.train, run.held_out, self.keys, "date", "sales", period=7)
+        """What was sold 52 weeks earlier, the mean of the last weeks, and that of all; odd weeks left out."""
+        usual = run.train.join(odd_rows(_sold(run)), on=["store", "date"], how="anti", maintain_order="left")
+        return naive_forecasts(usual, run.held_out, self.keys, "date", "sales", period=7)
 
     def extras(self, run: FinishedRun) -> Extras:
         """What a store manager looks at: the coming weeks, in total and by store, and how far to trust them."""
-        forecast, held = run.results["forecast"], run.held_out
-        sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:2], sales="actual")])
+        forecast, held = run.results["forecast"], self.judged(run).drop_nulls("actual")
+        sold = _sold(run)
         _, last = first_and_last(run.train["date"])
         past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
         whole = with_means(sold, self.keys, "date", "sales", self.period_days)
         totals = forecast_totals(forecast, whole, past, self.period_days)
         range_from = range_in_words(totals, past, "week")
         after = whole.filter(pl.col("date") > last)
-        judged = on_rows_of(after, held, self.keys, "date", "predicted", self.period_days)
+        judged = on_rows_of(after, run.held_out, self.keys, "date", "predicted", self.period_days)
         shown = judged.group_by("date").agg(pl.col("predicted").sum()).sort("date")
         history = whole.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + WEEKS_DRAWN)
         weeks = forecast["date"].n_unique()
@@ -148,6 +217,10 @@ class StoreSales(Forecasting):
         skills = run.summary.get("past_skills", {})
         names = self.baselines(run)
         return {name: skills.get(kind, ()) for name in names for begin, kind in NAIVE.items() if name.startswith(begin)}
+
+
+def _sold(run: FinishedRun) -> pl.DataFrame:
+    return pl.concat([run.train.select(COLUMNS), run.held_out.select(*COLUMNS[:2], sales="actual")])
 
 
 def _inside(held: pl.DataFrame, level: int) -> float:
