@@ -8,11 +8,12 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+import polars.selectors as cs
 
 from assets.awaiting import await_job
 from assets.chain import Chain, columns, kept_files, model_parts
 from assets.channels import channel_key
-from assets.code import REPORT
+from assets.code import REPORT, RESULT
 from assets.failures import plain_failures
 from assets.report_facts import gather_facts
 from assets.scored_model import MODEL, MODEL_COLUMN, model_of_job, named, scored_model
@@ -41,9 +42,10 @@ def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
 
     @chain.asset(
         name,
+        code=RESULT,
         job=True,
         kinds={"polars", "parquet"},
-        deps=[chain.key("prediction_job")],
+        deps=[chain.key("prediction_job"), chain.key("enriched")],
         description=result.description,
         metadata=columns({**result.columns, MODEL: MODEL_COLUMN}),
     )
@@ -58,9 +60,12 @@ def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
         rows = storage.scan_parquet(key).collect() if chain.pipeline.learner is None else None
         with jobs.output(state, name) as folder:
             scored = chain.pipeline.read_result(name, folder, rows)
+        told = chain.pipeline.named(
+            scored, storage.scan_parquet(record.key("enriched")), record.options, taken=(MODEL,)
+        )
         catalog.open().mark_followed_up([state.name])
         context.add_output_metadata({**job_metadata(state), "model": model})
-        return named(scored, model)
+        return named(told, model)
 
     return table
 
@@ -94,7 +99,11 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         from optiflow.report.render import to_html
 
         record = chain.record(context, catalog)
-        scored = {name: tables[name].collect() for name in pipeline.results}
+        # The pipeline's own columns: what the file says of the rows, it knows from the sets.
+        scored = {
+            name: tables[name].select(cs.by_name(MODEL, *result.columns, require_all=False)).collect()
+            for name, result in pipeline.results.items()
+        }
         job, results = scored_model(chain, record, catalog, scored)
         with model_parts(storage, record, job.name, pipeline.report_reads) as folder:
             run = FinishedRun(

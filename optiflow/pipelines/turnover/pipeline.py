@@ -49,6 +49,7 @@ class Turnover(Pipeline):
     report = "turnover_report"
     target = "days"
     hidden = ("sold",)
+    reckoned = ("horizon",)
     may_lack_target = True
     dataset_parameter = "retailer"
     report_reads = (SUMMARY_FILE, *MODEL_FILES)
