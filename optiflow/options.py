@@ -16,10 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from optiflow.errors import UserError
 
 HORIZON = "horizon"
-ADDED_LATER = ("columns", "duplicates", HORIZON)
+ADDED_LATER = ("columns", "duplicates", HORIZON, "unit", "currency", "week_date")
 """Options that the first digests knew nothing of: at their defaults they are left out, so that revisions stay as they are."""
 
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]
+
+Label = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,18}[^\s\x00-\x1f\x7f])?$")]
+"""Up to 20 characters for people: no line breaks, no blanks around."""
 
 
 class SplitOptions(BaseModel):
@@ -54,6 +57,13 @@ class DatasetOptions(BaseModel):
     """What becomes of rows for the same thing and day: all are rejected, or their numbers added up."""
     horizon: int | None = Field(default=None, ge=1, le=1000)
     """How many periods ahead is forecast, and held out to judge it; the pipeline's own choice if None."""
+
+    unit: Label | None = None
+    """What is counted, as the report is to call it: `pieces`, `kg`."""
+    currency: Label | None = None
+    """What amounts of money are in, as the report is to write it: `EUR`, `$`."""
+    week_date: Literal["begins", "ends"] | None = None
+    """Whether the date of a week is its first day or its last; the report says that it does not know if None."""
 
     @field_validator("hyperparameters", mode="before")
     @classmethod
@@ -120,6 +130,8 @@ def _say(error: Any) -> str:
         return f"unknown key {path!r}.{hint} Known keys: {', '.join(known)}"
     if error["type"] == "string_pattern_mismatch":
         given = str(error["input"])
+        if path in ("unit", "currency"):
+            return f"{path!r} is {given[:40]!r}, which does not fit behind a figure: write up to 20 characters, such as kg or EUR"
         hint = f" Did you mean {given.upper()!r}?" if re.fullmatch(r"\w{1,40}", given) else ""
         return f"{path!r} is {given!r}, which is not a FRED series id such as CPIAUCSL.{hint}"
     return f"{path!r} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"

@@ -248,3 +248,23 @@ def test_a_file_for_another_pipeline_is_told_so(tmp_path):
     with pytest.raises(UserError, match="pipeline store_sales"):
         read_upload(path, path.name, DatasetOptions(), ITEM_DEMAND)
     assert read_upload(path, path.name, DatasetOptions(), STORE_SALES).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "found"),
+    [
+        ("week_ending", None, "ends"),
+        ("WeekEnding", None, "ends"),
+        ("week beginning", None, "begins"),
+        ("week_ending", "begins", "begins"),
+        ("Date", None, None),
+        ("Weekend", None, None),
+    ],
+)
+def test_a_header_says_whether_its_date_begins_or_ends_the_week_unless_the_options_do(tmp_path, header, given, found):
+    days = [date(2020, 1, 5) + timedelta(weeks=week) for week in range(60)]
+    table = pl.DataFrame({"store": "A", header: days, "sales": [float(100 + week % 7) for week in range(60)]})
+    table.write_csv(tmp_path / "weeks.csv")
+    own = {} if header in ("week_ending", "WeekEnding", "week beginning", "Date") else {"columns": {"date": header}}
+    options = DatasetOptions(**own, week_date=given)
+    assert read_upload(tmp_path / "weeks.csv", "weeks.csv", options, STORE_SALES).week_date == found

@@ -73,7 +73,7 @@ class Pipeline(ABC):
     """The role that is predicted; None where options name a column, or where nothing is."""
     default_options: ClassVar[Mapping[str, Any]] = {}
     own_options: ClassVar[tuple[str, ...]] = ()
-    """Those of `horizon` and `duplicates` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
+    """Those of `horizon`, `duplicates` and `week_date` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
     results: ClassVar[Mapping[str, Result]]
     rooms: ClassVar[tuple[str, ...]] = ()
     """Rooms beside its own that it stands on."""

@@ -44,6 +44,7 @@ def _unheeded(pipeline: "Pipeline") -> dict[str, str]:
     unheeded = {
         HORIZON: f"it does not forecast periods. {LEAVE_OUT}",
         "duplicates": f"it adds no rows up. {LEAVE_OUT}",
+        "week_date": f"it knows no weeks. {LEAVE_OUT}",
     }
     unheeded = {name: why for name, why in unheeded.items() if name not in pipeline.own_options}
     if pipeline.roles:

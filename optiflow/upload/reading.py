@@ -46,6 +46,8 @@ class Upload:
     date_formats: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What the user should know of the file, in sentences."""
+    week_date: str | None = None
+    """Whether a week's date begins or ends it, by the options or by the header."""
 
     @property
     def merged(self) -> int:
@@ -107,6 +109,7 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
         delimiter=raw.delimiter,
         date_formats=typed.date_formats,
         notes=notes,
+        week_date=options.week_date,
     )
 
 

@@ -48,7 +48,7 @@ class StoreSales(Forecasting):
     algorithm = "store_sales"
     roles = (
         Role("store", "key", ("store_id", "store_nbr", "shop", "location")),
-        Role("date", "date", ("week", "week_date", "week_ending", "ds")),
+        Role("date", "date", ("week", "week_date", "week_ending", "week_beginning", "ds")),
         Role("sales", "number", ("weekly_sales", "revenue", "turnover", "y")),
         _extra("holiday", "holiday_flag", "is_holiday"),
         _extra("temperature"),
@@ -59,6 +59,7 @@ class StoreSales(Forecasting):
     keys = ("store",)
     unit, unit_columns = "store-week", ("store", "week")
     period_days, default_horizon = 7, 12
+    own_options = (*Forecasting.own_options, "week_date")
     results = forecast_results(
         {"store": ("String", "The store"), "date": ("Date", "The week, named by the day that the file names weeks by")},
         "Sales expected in the week",
