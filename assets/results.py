@@ -94,6 +94,7 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult:
         from optiflow.report.build import build_report
+        from optiflow.report.downloads import table_files
         from optiflow.report.markdown import pictures, to_markdown
         from optiflow.report.plots import draw_plots
         from optiflow.report.render import to_html
@@ -118,8 +119,10 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
             extras = pipeline.extras(run)
             made = build_report(facts, judged, pipeline.baselines(run), pipeline.contributions(run), extras)
             plots = draw_plots(made, judged, extras.figures)
-        text = to_markdown(made)
-        storage.write_bytes(record.key(pipeline.report, "/report.html"), to_html(made, plots).encode())
+        text, files = to_markdown(made), table_files(extras.downloads)
+        for name, data in files.items():  # before the page that offers them
+            storage.write_bytes(record.key(pipeline.report, f"/{name}"), data)
+        storage.write_bytes(record.key(pipeline.report, "/report.html"), to_html(made, plots, files).encode())
         storage.write_bytes(record.key(pipeline.report, "/report.md"), text.encode())
         storage.write_bytes(record.key(pipeline.report, "/report.json"), report_to_json(made).encode())
         stage = catalog.open().judge_model(

@@ -14,8 +14,10 @@ from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.orders.feature_encoding import FeatureEncoder
 from optiflow.pipelines.orders.features import are_whole
+from optiflow.pipelines.orders.furthest_off import PREDICTIONS_FILE, furthest_off, told_orders, what_to_do
 from optiflow.pipelines.orders.training import mean_contributions, prepare_training
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.report.extras import Download, Extras, Headline
 from optiflow.report.model import LeftOut
 from optiflow.split import ROW
 
@@ -133,6 +135,33 @@ class Orders(Pipeline):
     def contributions(self, run: FinishedRun) -> Mapping[str, float]:
         """Mean |SHAP| of the trees."""
         return mean_contributions(run.model / MODEL_FILE, _encoder(run.kept), run.held_out)
+
+    def extras(self, run: FinishedRun) -> Extras:
+        """The orders by name, and those that were furthest off."""
+        encoder, options = _encoder(run.kept), run.options
+        left_out = [LeftOut(**column) for column in json.loads(run.kept(LEFT_OUT_FILE))]
+        unit = options.unit or options.currency or ""
+        told = told_orders(run.held_out, encoder.target, left_out, options.fred_series)
+        table = furthest_off(told, encoder.date_column, left_out, unit)
+        predicted = told["predicted"].sum()
+        return Extras(
+            headlines=(
+                Headline(f"Predicted {encoder.target}, all held-out orders", f"{predicted:,.0f} {unit}".strip()),
+                Headline("What came", f"{told['actual'].sum():,.0f} {unit}".strip()),
+            ),
+            tables=(table,),
+            actions=tuple(what_to_do(told, table, encoder.target)),
+            downloads=(
+                Download(
+                    PREDICTIONS_FILE,
+                    "predictions",
+                    "Every held-out order, without columns that tell of persons, with what was predicted and what came.",
+                    told,
+                ),
+            ),
+            unit=unit,
+            per="order",
+        )
 
 
 def _encoder(kept: Kept) -> FeatureEncoder:
