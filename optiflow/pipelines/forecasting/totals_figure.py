@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from optiflow.report.drawings import AMBER, BLUE, INK
+from optiflow.report.drawings import AMBER, BLUE, INK, legend_above
 from optiflow.report.wording import titled
 
 if TYPE_CHECKING:
@@ -33,4 +33,4 @@ def draw_totals(
     axes.plot(day, totals["predicted"].to_numpy(), color=BLUE, linewidth=1.5, label="forecast, 80 % band")
     axes.set_ylim(bottom=0)
     axes.set_ylabel(titled("total", unit))
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.4)
+    legend_above(axes)

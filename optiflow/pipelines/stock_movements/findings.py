@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from optiflow.report.drawings import AMBER, BLUE, INK
+from optiflow.report.drawings import AMBER, BLUE, INK, legend_above
 from optiflow.report.extras import ReportTable
 from optiflow.report.tables import PAGE_ROWS, shown_of
 from optiflow.report.wording import count, listed, measured, titled
@@ -120,7 +120,7 @@ def draw_over_time(scored: pl.DataFrame, held_out_from: datetime | None, axes: "
     if held_out_from is not None:
         day = np.datetime64(held_out_from.date())
         axes.axvline(day, color=AMBER, linewidth=1.3, label="held-out movements begin")  # pyright: ignore[reportArgumentType]
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, handlelength=1.4)
+        legend_above(axes)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("flagged a day")
 
@@ -137,7 +137,7 @@ def draw_scores(scored: pl.DataFrame, threshold: float, axes: "Axes") -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel("score, 1 being the mean", color=INK)
     axes.set_ylabel("movements")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, handlelength=1.4)
+    legend_above(axes)
 
 
 def _counted(scored: pl.DataFrame, column: str) -> pl.DataFrame:

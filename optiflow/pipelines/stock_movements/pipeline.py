@@ -109,7 +109,7 @@ class StockMovements(Pipeline):
         return Extras(
             headlines=(
                 Headline("Flagged movements", f"{flagged:,} of {scored.height:,} ({flagged / scored.height:.1%})"),
-                Headline("Flagged among the held-out", f"{int(newest['is_anomaly'].sum()):,} ({share:.2%})"),
+                Headline("Flagged among the newest", f"{int(newest['is_anomaly'].sum()):,} ({share:.2%})"),
                 Headline("Expected by the threshold", f"{expected:.2%}"),
             ),
             tables=(

@@ -29,7 +29,7 @@ def what_to_do(totals: pl.DataFrame, stores: pl.DataFrame, missed: pl.DataFrame,
     soon = totals.row(0, named=True)
     range_of = "" if soon["low"] is None else f", {soon['low']:,.0f} to {soon['high']:,.0f} in four weeks of five"
     yield (
-        f"Plan staff and stock for the week {told.week(soon['date'])}: {measured(round(soon['predicted']), told.unit)} in all "
+        f"Plan staff and stock for the week of {told.week(soon['date'])}: {measured(round(soon['predicted']), told.unit)} in all "
         f"stores together{range_of}. The table Next weeks by store has the same for each store."
     )
     for word, change in (("less", -pl.col("change")), ("more", pl.col("change"))):

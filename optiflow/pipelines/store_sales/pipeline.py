@@ -166,7 +166,7 @@ def _headlines(totals: pl.DataFrame, forecast: pl.DataFrame, told: Told) -> tupl
     unit = f" {told.unit}" if told.unit else ""
     return (
         Headline(f"Sales in the next {weeks} weeks", f"{forecast['predicted'].sum():,.0f}{unit}"),
-        Headline(f"Week {told.week(soon['date'])}", f"{soon['predicted']:,.0f}{unit}{range_of}"),
+        Headline(f"Week of {told.week(soon['date'])}", f"{soon['predicted']:,.0f}{unit}{range_of}"),
         Headline("Stores", f"{forecast['store'].n_unique():,}"),
     )
 

@@ -106,7 +106,7 @@ def coming_table(sold: pl.DataFrame, forecast: pl.DataFrame, told: Told = PLAIN)
     text = f"The largest first. The range holds the week with 80 % confidence. {cut}".strip()
     header = (
         "Store",
-        titled(f"Week {told.week(first)}", told.unit),
+        titled(f"Week of {told.week(first)}", told.unit),
         "From",
         "To",
         f"Next {weeks} weeks",

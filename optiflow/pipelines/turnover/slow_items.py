@@ -41,13 +41,15 @@ def code_column(stock: pl.DataFrame) -> str | None:
 
 
 def names_of(stock: pl.DataFrame) -> list[str]:
-    """What a person would call each item: its code, brand and description, as far as the file has them; else its row."""
+    """What a person would call each item: its code, brand and description, as far as the file has them; without a code its row too."""
     code = code_column(stock)
     parts = [name for name in (code, "brand", "description") if name is not None and name in stock.columns]
     named = []
     for row in stock.select("row", *parts).iter_rows(named=True):
-        words = " ".join(str(row[part]) for part in parts if row[part] is not None) or f"row {row['row']}"
-        named.append(words if len(words) <= NAME_LENGTH else words[: NAME_LENGTH - 1] + "…")
+        words = " ".join(str(row[part]) for part in parts if row[part] is not None)
+        words = words if len(words) <= NAME_LENGTH else words[: NAME_LENGTH - 1] + "…"
+        # Descriptions repeat; the row is what finds the item in the file again.
+        named.append(words if code else f"{words} (row {row['row']})".strip())
     return named
 
 
@@ -70,7 +72,6 @@ def slow_table(stock: pl.DataFrame, currency: str) -> ReportTable:
         "Suggestion",
         "Sells in 30 days",
         "Sells in 90 days",
-        "Row",
     )
     rows = tuple((name, *_cells(row)) for name, row in zip(names_of(top), top.iter_rows(named=True), strict=True))
     return ReportTable("Slow and dear items", text, header, rows, decimals=2)
@@ -90,7 +91,6 @@ def _cells(row: dict[str, object]) -> Sequence[Cell]:
         change,
         percent(row["next_30_days"]),  # pyright: ignore[reportArgumentType]
         percent(row["next_90_days"]),  # pyright: ignore[reportArgumentType]
-        str(row["row"]),
     )
 
 
