@@ -19,7 +19,7 @@ from optiflow.pipelines.forecasting.holdout import last_days
 from optiflow.pipelines.forecasting.naive import lately, year_before
 from optiflow.pipelines.forecasting.repeats import repeated_rows, summed
 from optiflow.pipelines.forecasting.tables import candidates_table
-from optiflow.pipelines.item_demand.pipeline import COLUMNS, ITEM_DEMAND
+from optiflow.pipelines.item_demand.pipeline import COLUMNS, ITEM_DEMAND, SERIES
 from optiflow.pipelines.item_demand.sample import SAMPLE_OPTIONS, item_demand
 from optiflow.upload import read_upload
 
@@ -190,7 +190,19 @@ def test_payday_which_no_factor_tells_is_learned_by_lightgbm(finished):
 
 def test_the_report_says_who_competed_how_good_each_store_is_and_what_will_move(finished):
     extras = ITEM_DEMAND.extras(finished.run)
-    movers, stores, candidates, kinds = extras.tables
+    coming, movers, stores, candidates, kinds = extras.tables
+    forecast = finished.run.results["forecast"]
+    tomorrow = forecast.filter(pl.col("date") == forecast["date"].min())
+    assert {row[:2] for row in coming.rows} == set(forecast.select("store", "item").iter_rows())
+    assert {row[:5] for row in coming.rows} == set(tomorrow.select(*SERIES, "predicted", "lo_80", "hi_80").iter_rows())
+    week = forecast.filter(pl.col("date") < forecast["date"].min() + timedelta(7))
+    assert sum(row[5] for row in coming.rows) == pytest.approx(week["predicted"].sum())
+    last = finished.rows["date"].max()
+    known = finished.rows.filter(pl.col("date") > last - timedelta(7), store="Station", item="Butter croissant")
+    assert known.height == 7
+    assert next(row[6] for row in coming.rows if row[:2] == ("Station", "Butter croissant")) == known["sales"].sum()
+    assert extras.downloads[0].rows.height == forecast.height
+    assert "units in all" in extras.actions[0]
     assert movers.rows[0][0] == "Butter croissant"
     assert movers.rows[0][1] == pytest.approx(
         finished.run.results["forecast"].filter(pl.col("item") == "Butter croissant")["predicted"].sum(), abs=1
