@@ -20,6 +20,7 @@ from assets.scored_model import MODEL, MODEL_COLUMN, model_of_job, named, scored
 from assets.submission import job_metadata
 from optiflow.pipelines.finished import FinishedRun
 from optiflow.report.model import Outcome, Report, report_to_json
+from optiflow.split import ROW
 from resources.catalog import Catalog
 from resources.fred import FredResource
 from resources.jobs.contract import Jobs
@@ -102,7 +103,7 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         record = chain.record(context, catalog)
         # The pipeline's own columns: what the file says of the rows, it knows from the sets.
         scored = {
-            name: tables[name].select(cs.by_name(MODEL, *result.columns, require_all=False)).collect()
+            name: tables[name].select(cs.by_name(MODEL, ROW, *result.columns, require_all=False)).collect()
             for name, result in pipeline.results.items()
         }
         job, results = scored_model(chain, record, catalog, scored)
