@@ -232,16 +232,13 @@ def test_a_chart_uses_the_width_that_it_has(size):
     assert axes.get_position().width > 0.75
 
 
-def test_the_two_drawings_of_a_figure_share_no_id():
-    report = made()
-    (plot,) = [
-        plot
-        for plot in draw_plots(report, None, [Figure("line", "Line", "", lambda axes: axes.plot([1, 2]))])
-        if plot.own
-    ]
-    assert plot.narrow
-    page = Links(to_html(report, [plot]))
-    assert len(page.ids) == len(set(page.ids))
+def test_no_two_things_of_a_page_share_an_id_and_every_reference_is_answered():
+    report, frame = made(), predictions()
+    lines = [Figure(name, name, "", lambda axes: axes.plot([1, 2], label="a <b>")) for name in ("one", "two")]
+    text = to_html(report, draw_plots(report, frame, lines))
+    ids = Links(text).ids
+    assert len(ids) == len(set(ids)) > 10
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
 
 
 def test_of_thousands_of_items_a_page_shows_those_that_sell_most_and_names_the_download():

@@ -98,7 +98,7 @@ def build_report(
         tables=tuple(plain_table(table) for table in extras.tables),
         further_metrics={name: _finite(value) for name, value in (extras.metrics or {}).items()},
         skill_of=extras.judgement.measure if extras.judgement else "squared error",
-        actions=what_to_do(judgement.outcome, best and best.name, extras.actions),
+        actions=what_to_do(judgement.outcome, best, extras.actions),
         downloads=tuple(
             TableFile(
                 table.file, table.text, table.rows.height, table.rows.width, facts.tables_at.get(table.result, "")

@@ -31,6 +31,8 @@ LINES = (BLUE, AMBER, "#3f8f6b", "#8a5aa5", "#b3372f", "#5d6975")
 # XML has no place for these, not even escaped; a name out of a user's file may hold one.
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
+ID, USED_ID = re.compile(r' id="([^"]*)"'), re.compile(r'(?:url\(|href=")#([^)"]+)')
+
 SETTINGS: dict[Any, Any] = {
     # Text stays text: it takes the page's font, can be selected, and makes the file small.
     "svg.fonttype": "none",
@@ -58,19 +60,20 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
-def draw(drawing: "Callable[[Axes], None]", size: Size = HALF) -> tuple[str, bytes]:
+def draw(drawing: "Callable[[Axes], None]", size: Size = HALF, name: str = "") -> tuple[str, bytes]:
     """The drawing as SVG text and as PNG bytes; equal drawings give equal bytes.
 
     Args:
         drawing: Draws on the empty axes that it is given. Axes of dates and of plain numbers get readable ticks.
-        size: Two drawings of one thing in two sizes may stand on one page: no id of one is in the other.
+        size: Of the drawing.
+        name: Drawings that differ in name or size have no id in common, as those on one page must not.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     svg, png = io.StringIO(), io.BytesIO()
-    with rc_context({**SETTINGS, "svg.hashsalt": f"optiflow {size}"}), _no_glyph_warnings():
+    with rc_context({**SETTINGS, "svg.hashsalt": f"optiflow {name} {size}"}), _no_glyph_warnings():
         figure = Figure(figsize=size, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         drawing(figure.add_subplot())
@@ -80,7 +83,13 @@ def draw(drawing: "Callable[[Axes], None]", size: Size = HALF) -> tuple[str, byt
         figure.savefig(svg, format="svg", dpi=POINTS_DPI, metadata=nothing)
         figure.savefig(png, format="png", dpi=PNG_DPI)
     text = svg.getvalue()
-    return CONTROLS.sub(" ", text[text.index("<svg") :]), _smaller(png)
+    return _with_used_ids(CONTROLS.sub(" ", text[text.index("<svg") :])), _smaller(png)
+
+
+def _with_used_ids(svg: str) -> str:
+    """Without the ids that nothing refers to: matplotlib numbers the parts of every drawing alike, `figure_1` and so on."""
+    used = set(USED_ID.findall(svg))
+    return ID.sub(lambda found: found.group() if found[1] in used else "", svg)
 
 
 def _readable(axes: "Axes") -> None:

@@ -115,6 +115,6 @@ def _of_model(report: Report) -> Iterator[Plot]:
 
 def _plot(key: str, title: str, how_to_read: str, drawing: "Callable[[Axes], None]", own: bool = False) -> Plot:
     if not own:
-        return Plot(key, title, how_to_read, *draw(drawing))
-    narrow, png = draw(drawing, NARROW)
-    return Plot(key, title, how_to_read, draw(drawing, WIDE)[0], png, own=True, narrow=narrow)
+        return Plot(key, title, how_to_read, *draw(drawing, name=key))
+    narrow, png = draw(drawing, NARROW, key)
+    return Plot(key, title, how_to_read, draw(drawing, WIDE, key)[0], png, own=True, narrow=narrow)

@@ -71,18 +71,20 @@ def verdict(
     return f"The model is not better than {named} ({misses}): do not use it."
 
 
-def what_to_do(outcome: Outcome, best: str | None, actions: Iterable[str]) -> tuple[str, ...]:
+def what_to_do(outcome: Outcome, best: BaselineScore | None, actions: Iterable[str]) -> tuple[str, ...]:
     """The pipeline's advice, if the model is worth going by; else what to go by instead."""
     if best is None or outcome in (Outcome.BETTER, Outcome.DESCRIBED):
         return tuple(actions)
+    if best.skill is None:
+        return (f"Go by {the(best.name)}: it makes no error here.",)
     if outcome is Outcome.UNCLEAR:
         return (
-            f"Set each figure beside {the(best)} before you act on it: the model has not shown that it is the better of the two.",
+            f"Set each figure beside {the(best.name)} before you act on it: the model has not shown that it is the better of the two.",
             *actions,
             "Upload the file again when there are more rows: the verdict becomes clearer with each.",
         )
     return (
-        f"Do not order, plan or price by this model's figures. Go by {the(best)} for now, which was nearer.",
+        f"Do not order, plan or price by this model's figures. Go by {the(best.name)} for now, which was nearer.",
         "Look below for what may be wrong: rejected rows, missing periods, columns left out. Then upload a longer history or "
         "a mended file; the next report judges anew.",
     )

@@ -51,7 +51,7 @@ class Orders(Pipeline):
     report_reads = (MODEL_FILE,)
     results = {
         "predictions": Result(
-            "One prediction per held-out row, by row number.",
+            "One prediction per held-out row, after what the file says of it.",
             {
                 ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"),
                 "date": ("Date", "The order date"),

@@ -44,7 +44,7 @@ class StockMovements(Pipeline):
     has_actuals = False
     results = {
         "predictions": Result(
-            "Every movement with its score, by row number.",
+            "Every movement with its score, after what the file says of it.",
             {
                 ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"),
                 "date": ("Datetime", "When it was booked"),

@@ -69,7 +69,7 @@ class Turnover(Pipeline):
     )
     results = {
         "predictions": Result(
-            "What the model says of each held-out item, by row number.",
+            "What the model says of each held-out item, after what the file says of it.",
             {
                 ROW: ROW_COLUMN,
                 "predicted": EXPECTED,
@@ -78,7 +78,7 @@ class Turnover(Pipeline):
             },
         ),
         "stock": Result(
-            "Every item that was unsold on the day of the export, and what is left for it.",
+            "Every item that was unsold on the day of the export, what the file says of it, and what is left for it.",
             {
                 ROW: ROW_COLUMN,
                 "age_days": ("Float64", "Days from creation to the export"),
