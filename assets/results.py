@@ -40,13 +40,14 @@ def result_assets(chain: Chain) -> list[dg.AssetsDefinition]:
 
 def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
     result = chain.pipeline.results[name]
+    rows_of = [chain.key("enriched")] if ROW in result.columns else []  # what the file says of its rows
 
     @chain.asset(
         name,
         code=RESULT,
         job=True,
         kinds={"polars", "parquet"},
-        deps=[chain.key("prediction_job"), chain.key("enriched")],
+        deps=[chain.key("prediction_job"), *rows_of],
         description=result.description,
         metadata=columns({**result.columns, MODEL: MODEL_COLUMN}),
     )
@@ -61,12 +62,12 @@ def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
         rows = storage.scan_parquet(key).collect() if chain.pipeline.learner is None else None
         with jobs.output(state, name) as folder:
             scored = chain.pipeline.read_result(name, folder, rows)
-        told = chain.pipeline.named(
-            scored, storage.scan_parquet(record.key("enriched")), record.options, taken=(MODEL,)
-        )
+        if rows_of:
+            known = storage.scan_parquet(record.key("enriched"))
+            scored = chain.pipeline.named(scored, known, record.options, taken=(MODEL,))
         catalog.open().mark_followed_up([state.name])
         context.add_output_metadata({**job_metadata(state), "model": model})
-        return named(told, model)
+        return named(scored, model)
 
     return table
 
