@@ -36,13 +36,13 @@ def most_unusual(scored: pl.DataFrame, unit: str = "", currency: str = "") -> Re
     flagged = flagged_movements(scored)
     rows = flagged.head(FLAGGED_ON_PAGE).select(
         "transaction_id",
+        "reasons",
+        pl.col("anomaly_score").cast(pl.Float64).round(1).cast(pl.String),
         pl.col("created_at").dt.to_string("%Y-%m-%d %H:%M"),
         "warehouse_id",
         "item_id",
         "transaction_type",
         *(pl.col(name).map_elements(_plain, pl.String) for name in ("quantity", "unit_price", "total_amount")),
-        pl.col("anomaly_score").cast(pl.Float64).round(1).cast(pl.String),
-        "reasons",
     )
     text = (
         f"All {flagged.height:,} flagged movements, the highest score first; 1 is the score of the mean movement that was "
@@ -51,6 +51,8 @@ def most_unusual(scored: pl.DataFrame, unit: str = "", currency: str = "") -> Re
     ).strip()
     header = (
         "Transaction",
+        "Why",
+        "Score",
         "Time",
         "Warehouse",
         "Item",
@@ -58,8 +60,6 @@ def most_unusual(scored: pl.DataFrame, unit: str = "", currency: str = "") -> Re
         titled("Quantity", unit),
         titled("Price", currency),
         titled("Total", currency),
-        "Score",
-        "Why",
     )
     return ReportTable("Flagged movements", text, header, tuple(rows.iter_rows()))
 

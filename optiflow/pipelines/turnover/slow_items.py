@@ -65,13 +65,13 @@ def slow_table(stock: pl.DataFrame, currency: str) -> ReportTable:
     ).strip()
     header = (
         "Item",
-        "Category",
-        "Days in stock",
         titled("Price today", currency),
         titled("Suggested price", currency),
         "Suggestion",
+        "Days in stock",
         "Sells in 30 days",
         "Sells in 90 days",
+        "Category",
     )
     rows = tuple((name, *_cells(row)) for name, row in zip(names_of(top), top.iter_rows(named=True), strict=True))
     return ReportTable("Slow and dear items", text, header, rows, decimals=2)
@@ -84,13 +84,13 @@ def _cells(row: dict[str, object]) -> Sequence[Cell]:
         beyond = {"lowest": " or lower", "highest": " or higher"}.get(str(edge), "")
         change = f"{'raise' if suggested > price else 'lower'} by {percent(abs(suggested / price - 1))}{beyond}"
     return (
-        row.get("category"),  # pyright: ignore[reportReturnType]
-        round(row["age_days"]),  # pyright: ignore[reportArgumentType]
         price,
         suggested,
         change,
+        round(row["age_days"]),  # pyright: ignore[reportArgumentType]
         percent(row["next_30_days"]),  # pyright: ignore[reportArgumentType]
         percent(row["next_90_days"]),  # pyright: ignore[reportArgumentType]
+        row.get("category"),  # pyright: ignore[reportReturnType]
     )
 
 
