@@ -177,7 +177,7 @@ def test_the_page_says_where_the_lake_has_the_whole_table():
 
 
 def test_tables_can_be_scrolled_by_keyboard_with_a_cue_and_headings_skip_no_level():
-    wide = ReportTable("Items", "", ("item", "a", "b", "c", "d"), (("x", 1, 2, 3, 4),))
+    wide = ReportTable("Items", "", ("item", "a", "b", "c", "d"), (("x", 1, 2, 3, 4),) * 13)
     report = made(actions=(ADVICE,), tables=(wide, ReportTable("Two", "", ("a", "b"), ((1, 2),))))
     text = to_html(report, draw_plots(report, predictions()))
     page = Links(text)
@@ -186,6 +186,7 @@ def test_tables_can_be_scrolled_by_keyboard_with_a_cue_and_headings_skip_no_leve
     assert len(page.scrolled) == 3  # both, and the comparison
     assert "5 columns: swipe sideways" in text
     assert "2 columns: swipe sideways" not in text
+    assert text.count("rows: scroll down in the table") == text.count("13 rows: scroll down in the table") == 1
     assert page.headings[0] == 1
     assert all(level <= before + 1 for before, level in zip(page.headings, page.headings[1:], strict=False))
 

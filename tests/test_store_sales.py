@@ -180,14 +180,16 @@ def test_a_table_says_which_days_a_week_has_or_that_it_is_not_known(week_date, w
 
 
 def test_what_to_do_names_the_stores_that_change_and_those_that_are_hard_to_forecast():
-    totals = pl.DataFrame({"date": [FIRST], "predicted": [1000.0], "low": [900.0], "high": [1100.0]})
+    weeks = {"date": [FIRST, FIRST + timedelta(weeks=1)], "predicted": [1000.0, 1500.0], "low": 900.0, "high": 1100.0}
+    totals = pl.DataFrame(weeks)
     stores = pl.DataFrame({"store": ["A", "B", "C", "D"], "change": [-0.2, 0.01, 0.3, None]})
     missed = pl.DataFrame({"store": ["A", "B", "C"], "mape": [0.02, 0.02, 0.09]})
     said = list(what_to_do(totals, stores, missed, Told("EUR", "ends")))
     assert said[0].startswith(
         "Plan staff and stock for the week of 2010-01-30 to 2010-02-05: 1,000 EUR in all stores together, 900 to 1,100 in "
     )
-    assert said[1:4] == [
+    assert said[1:5] == [
+        "Prepare for the week of 2010-02-06 to 2010-02-12, the strongest of the next 2: 1,500 EUR, 50.0 % more than next week.",
         "Do not order as last year where less is coming than a year ago: store A (\u221220.0 %).",
         "Do not order as last year where more is coming than a year ago: store C (30.0 %).",
         "Keep a margin where the forecast was furthest off when it was tried: store C (9.0 %).",

@@ -165,6 +165,6 @@ def _short(name: str) -> str:
 
 def legend_above(axes: "Axes") -> None:
     """A legend above the axes: in a row, or one below the other where the drawing is too narrow for a row."""
-    figure = axes.get_figure()
+    figure = axes.get_figure(root=True)
     columns = 3 if figure is None or figure.get_figwidth() > NARROWEST_ROW else 1
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, borderaxespad=0, handlelength=1.4)

@@ -9,7 +9,8 @@ import polars as pl
 
 from optiflow.report.extras import ReportTable
 from optiflow.report.model import LeftOut
-from optiflow.report.wording import count, listed, titled
+from optiflow.report.verdict import LARGE_BIAS
+from optiflow.report.wording import count, listed, percent, titled
 
 PREDICTIONS_FILE = "predictions.csv"
 SHOWN_ROWS, SHOWN_COLUMNS = 50, 5
@@ -65,4 +66,12 @@ def what_to_do(told: pl.DataFrame, table: ReportTable, target: str) -> Iterator[
         f"Plan {target} by the predictions of orders like these: of {told.height:,} held-out ones {high:,} were predicted too high "
         f"and {low:,} too low. The plots show where."
     )
+    known = told.drop_nulls("actual")
+    actual, predicted = known["actual"].sum(), known["predicted"].sum()
+    if actual > 0 and abs(predicted / actual - 1) > LARGE_BIAS:
+        side = "low" if predicted < actual else "high"
+        yield (
+            f"Correct a plan for many orders: together the held-out ones were predicted {percent(abs(predicted / actual - 1))} too "
+            f"{side} ({predicted:,.0f} instead of {actual:,.0f})."
+        )
     yield f"Take {PREDICTIONS_FILE} for every held-out order, with what was predicted and what came."

@@ -13,6 +13,9 @@ from optiflow.report.wording import listed, measured, percent
 WORTH_A_WORD = 0.05
 """A change against a year ago that is worth asking about."""
 
+WORTH_A_PLAN = 1.1
+"""A week that sells so many times what the next one does needs staff and stock before it comes."""
+
 MUCH_MISSED = 1.5
 """So many times the median store's mean miss a store is missed that needs a margin."""
 
@@ -32,6 +35,12 @@ def what_to_do(totals: pl.DataFrame, stores: pl.DataFrame, missed: pl.DataFrame,
         f"Plan staff and stock for the week of {told.week(soon['date'])}: {measured(round(soon['predicted']), told.unit)} in all "
         f"stores together{range_of}. The table Next weeks by store has the same for each store."
     )
+    high = totals.sort("predicted", descending=True).row(0, named=True)
+    if high["predicted"] > WORTH_A_PLAN * soon["predicted"]:
+        yield (
+            f"Prepare for the week of {told.week(high['date'])}, the strongest of the next {totals.height}: "
+            f"{measured(round(high['predicted']), told.unit)}, {percent(high['predicted'] / soon['predicted'] - 1)} more than next week."
+        )
     for word, change in (("less", -pl.col("change")), ("more", pl.col("change"))):
         far = stores.filter(change > WORTH_A_WORD).sort(change, "store", descending=[True, False])
         if far.height:

@@ -162,11 +162,15 @@ def _inside(held: pl.DataFrame, level: int) -> float:
 
 def _headlines(totals: pl.DataFrame, forecast: pl.DataFrame, told: Told) -> tuple[Headline, ...]:
     weeks, soon = totals.height, totals.row(0, named=True)
-    range_of = "" if soon["low"] is None else f" ({soon['low']:,.0f} to {soon['high']:,.0f})"
     unit = f" {told.unit}" if told.unit else ""
     return (
         Headline(f"Sales in the next {weeks} weeks", f"{forecast['predicted'].sum():,.0f}{unit}"),
-        Headline(f"Week of {told.week(soon['date'])}", f"{soon['predicted']:,.0f}{unit}{range_of}"),
+        Headline(f"Week of {told.week(soon['date'])}", f"{soon['predicted']:,.0f}{unit}"),
+        *(
+            []
+            if soon["low"] is None
+            else [Headline("In four weeks of five", f"{soon['low']:,.0f} to {soon['high']:,.0f}")]
+        ),
         Headline("Stores", f"{forecast['store'].n_unique():,}"),
     )
 

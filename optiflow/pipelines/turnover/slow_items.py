@@ -5,7 +5,8 @@ What belongs here: which items are worth a shop's time, as a table and in senten
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -77,20 +78,20 @@ def slow_table(stock: pl.DataFrame, currency: str) -> ReportTable:
     return ReportTable("Slow and dear items", text, header, rows, decimals=2)
 
 
-def _cells(row: dict[str, object]) -> Sequence[Cell]:
+def _cells(row: Mapping[str, Any]) -> Sequence[Cell]:
     price, suggested, edge = row["price"], row["suggested_price"], row["suggested_edge"]
     change = "keep"
-    if isinstance(suggested, float) and isinstance(price, float):
+    if suggested is not None:
         beyond = {"lowest": " or lower", "highest": " or higher"}.get(str(edge), "")
         change = f"{'raise' if suggested > price else 'lower'} by {percent(abs(suggested / price - 1))}{beyond}"
     return (
         price,
         suggested,
         change,
-        round(row["age_days"]),  # pyright: ignore[reportArgumentType]
-        percent(row["next_30_days"]),  # pyright: ignore[reportArgumentType]
-        percent(row["next_90_days"]),  # pyright: ignore[reportArgumentType]
-        row.get("category"),  # pyright: ignore[reportReturnType]
+        round(row["age_days"]),
+        percent(row["next_30_days"]),
+        percent(row["next_90_days"]),
+        row.get("category"),
     )
 
 
