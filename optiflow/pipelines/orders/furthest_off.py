@@ -66,8 +66,7 @@ def what_to_do(told: pl.DataFrame, table: ReportTable, target: str) -> Iterator[
         f"Plan {target} by the predictions of orders like these: of {told.height:,} held-out ones {high:,} were predicted too high "
         f"and {low:,} too low. The plots show where."
     )
-    known = told.drop_nulls("actual")
-    actual, predicted = known["actual"].sum(), known["predicted"].sum()
+    actual, predicted = told.drop_nulls("actual").select(pl.col("actual", "predicted").sum()).row(0)
     if actual > 0 and abs(predicted / actual - 1) > LARGE_BIAS:
         side = "low" if predicted < actual else "high"
         yield (
