@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from optiflow.report import wording
 from optiflow.report.extras import Cell, ReportTable
 
-PAGE_ROWS = 300
-"""Rows of a table that a page shows: more than anybody reads, and under a hundred kilobytes. The rest is in the download."""
+PAGE_ROWS = 500
+"""Rows of a table that a page shows: more than anybody reads, and under 200 kilobytes. The rest is in the download."""
 
 PERCENT = re.compile(rf"[-{wording.MINUS}+]?[\d,.]+\s?%")
 
