@@ -146,8 +146,8 @@ class Orders(Pipeline):
         predicted = told["predicted"].sum()
         return Extras(
             headlines=(
-                Headline(f"Predicted {encoder.target}, all held-out orders", f"{predicted:,.0f} {unit}".strip()),
-                Headline("What came", f"{told['actual'].sum():,.0f} {unit}".strip()),
+                Headline(f"Predicted {encoder.target} in all", f"{predicted:,.0f} {unit}".strip()),
+                Headline("What came in all", f"{told['actual'].sum():,.0f} {unit}".strip()),
             ),
             tables=(table,),
             actions=tuple(what_to_do(told, table, encoder.target)),
