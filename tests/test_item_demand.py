@@ -19,6 +19,7 @@ from optiflow.pipelines.forecasting.holdout import last_days
 from optiflow.pipelines.forecasting.naive import lately, year_before
 from optiflow.pipelines.forecasting.repeats import repeated_rows, summed
 from optiflow.pipelines.forecasting.tables import candidates_table
+from optiflow.pipelines.item_demand.actions import what_to_do
 from optiflow.pipelines.item_demand.pipeline import COLUMNS, ITEM_DEMAND, SERIES
 from optiflow.pipelines.item_demand.sample import SAMPLE_OPTIONS, item_demand
 from optiflow.upload import read_upload
@@ -241,3 +242,22 @@ def test_the_figure_shows_history_hold_out_and_forecast(finished):
 def test_equal_seeds_give_equal_samples_and_others_do_not():
     assert item_demand(60).equals(item_demand(60))
     assert not item_demand(60).equals(item_demand(60, seed=4))
+
+
+def test_what_to_do_names_what_sells_more_and_less_than_last_week_by_how_many_units():
+    rows = pl.DataFrame(
+        {
+            "store": ["S1", "S1", "S2", "S2"],
+            "item": ["bread", "cake", "soup", "tea"],
+            "predicted": [10.0, 5.0, 2.0, 0.5],
+            "coming": [70.0, 35.0, 14.0, 3.0],
+            "before": [50.0, 34.0, 28.0, None],
+            "change": [0.4, 1 / 34, -0.5, None],
+        }
+    )
+    said = list(what_to_do(rows, SERIES, date(2020, 2, 3), 7, "pieces"))
+    assert said[0].startswith("Fill the shelves for Monday, 2020-02-03: 18 pieces in all.")
+    assert said[1:3] == [
+        "Order more for the next 7 days than was sold in the last 7: bread in S1 (+40.0 %, +20 pieces).",
+        "Order less for the next 7 days than was sold in the last 7: soup in S2 (\u221250.0 %, \u221214 pieces).",
+    ]

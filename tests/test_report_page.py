@@ -250,6 +250,8 @@ def test_of_thousands_of_items_a_page_shows_those_that_sell_most_and_names_the_d
     forecast = ahead.with_columns(predicted=size, lo_80=size - 1, hi_80=size + 1)
     rows = coming_days(sold, forecast, ["store"])
     assert rows.select("coming", "before", "change").row(0) == (7 * 4999.0, 70.0, pytest.approx(499.9 - 1))
+    three = coming_days(sold, forecast.filter(pl.col("date") < pl.date(2020, 1, 18)), ["store"])
+    assert three.select("coming", "before").row(0) == (3 * 4999.0, 30.0)
     table = coming_table(rows, ["store"], forecast["date"].min(), 7, "pieces")
     assert [row[0] for row in table.rows[:2]] == ["S4999", "S4998"]
     assert "The first 500 of 5,000 rows; the download forecast.csv has all." in table.text

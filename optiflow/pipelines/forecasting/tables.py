@@ -76,7 +76,7 @@ def accuracy_table(held: pl.DataFrame, key: str, what: str, unit: str = "") -> R
 
 
 def coming_days(sold: pl.DataFrame, forecast: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """Each series' next day, and its next week beside the one before; what sells most first.
+    """Each series' next day, and its next week beside the one before, or as many days as are forecast; what sells most first.
 
     Args:
         sold: All history: `keys`, `date` (Date), `sales`; each day of a series that sells has a row.
@@ -84,11 +84,11 @@ def coming_days(sold: pl.DataFrame, forecast: pl.DataFrame, keys: Sequence[str])
         keys: The columns that name a series.
 
     Returns:
-        `keys`, `predicted`, `lo_80`, `hi_80` of the next day, `coming` (sum of the next 7 days), `before` (of the 7 days to
-        the last one known; null where none of them is known), `change` (null unless `before` is above 0).
+        `keys`, `predicted`, `lo_80`, `hi_80` of the next day, `coming` (sum of the next 7 days), `before` (of as many days
+        to the last one known; null where none of them is known), `change` (null unless `before` is above 0).
     """
     _, last = first_and_last(sold["date"])
-    first, week = forecast["date"].min(), timedelta(SOON_DAYS)
+    first, week = forecast["date"].min(), timedelta(min(SOON_DAYS, forecast["date"].n_unique()))
     assert isinstance(first, date)
     before = sold.filter(pl.col("date") > last - week).group_by(keys).agg(before=pl.col("sales").sum())
     made = forecast.group_by(keys).agg(
@@ -100,16 +100,36 @@ def coming_days(sold: pl.DataFrame, forecast: pl.DataFrame, keys: Sequence[str])
     return made.sort("coming", *keys, descending=[True, *[False] * len(keys)])
 
 
-def coming_table(rows: pl.DataFrame, keys: Sequence[str], first: date, days: int, unit: str = "") -> ReportTable:
-    """`coming_days` for people; `first` is the next day, `days` how many of the next week are forecast."""
+def coming_table(
+    rows: pl.DataFrame, keys: Sequence[str], first: date, days: int, unit: str = "", unknown: str = ""
+) -> ReportTable:
+    """`coming_days` for people.
+
+    Args:
+        rows: As `coming_days` gives them.
+        keys: The columns that name a series.
+        first: The next day.
+        days: How many days of the next week are forecast.
+        unit: What sales are counted in.
+        unknown: What counts for days that are not known, in words.
+    """
     shown = rows.head(PAGE_ROWS).select(*keys, "predicted", "lo_80", "hi_80", "coming", "before", "change")
     cut = shown_of(rows.height, "row", FORECAST_FILE)
     text = (
         f"Each {' and '.join(keys)}, what will sell most first. The range holds the next day with 80 % confidence: have its "
-        f"upper end where an empty shelf costs more than a left-over, its lower end where it costs less. {cut}"
-    ).strip()
+        f"upper end where an empty shelf costs more than a left-over, its lower end where it costs less."
+    )
+    text = " ".join(filter(None, (text, unknown, cut)))
     names = [name.capitalize() for name in keys]
-    header = (*names, titled(f"Next day, {first}", unit), "From", "To", f"Next {days} days", "Last 7 days", "Change")
+    header = (
+        *names,
+        titled(f"Next day, {first}", unit),
+        "From",
+        "To",
+        f"Next {days} days",
+        f"Last {days} days",
+        "Change",
+    )
     return ReportTable("Tomorrow and next week", text, header, with_shares(shown, 1), decimals=1)
 
 

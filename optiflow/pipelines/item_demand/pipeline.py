@@ -168,7 +168,7 @@ class ItemDemand(Forecasting):
                 Headline("Items in stores", f"{soon.height:,}"),
             ),
             tables=(
-                coming_table(soon, SERIES, first, week, unit),
+                coming_table(soon, SERIES, first, week, unit, unknown),
                 movers_table(whole, forecast, "item", "Item", min(days, DAYS_COMPARED), unknown, unit),
                 accuracy_table(held, "store", "Store", unit),
                 candidates_table(run.summary),
@@ -189,7 +189,7 @@ class ItemDemand(Forecasting):
                 "coverage_95": within[95],
             },
             series=SERIES,
-            actions=tuple(what_to_do(soon, SERIES, first, unit)),
+            actions=tuple(what_to_do(soon, SERIES, first, week, unit)),
             downloads=(Download(FORECAST_FILE, "forecast", "The forecast of every store, item and day.", forecast),),
             unit=unit,
             per="store, item and day",
