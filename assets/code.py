@@ -17,6 +17,7 @@ LENGTH = 12
 UPLOAD = ("upload", "roles.py", "options.py", "plain_yaml.py", "read_limits.py", "column_names.py")
 ENRICHED = ("fred",)
 SPLIT = ("split.py",)
+RESULT = ("pipelines/naming.py",)
 REPORT = ("report", "metrics.py", "baselines.py")
 
 

@@ -56,6 +56,7 @@ def gather_facts(
         series=tuple(_series(series_id, published, run.train, run.test, fred) for series_id in series),
         unseen_categories=dict(learned.unseen_categories),
         job=TrainingJob(job.name, _rounds(curve), best_round(curve), _frozen(curve)),
+        tables_at={name: storage.uri_for(record.key(name)) for name in run.results},
         notes=tuple(dict.fromkeys((*learned.notes, *notes))),
     )
 

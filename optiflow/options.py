@@ -22,6 +22,7 @@ ADDED_LATER = (
     *("columns", "duplicates", HORIZON, "decimal", "null_values"),
     *("encoding", "sheet", "header_row", "footer_rows"),
     *("fill_down", "unfinished", "movement_types"),
+    *("unit", "currency", "week_date"),
 )
 """Options that the first digests knew nothing of: at their defaults they are left out, so that revisions stay as they are."""
 TEXTS = (
@@ -41,6 +42,9 @@ TEXTS = (
 NESTED = ("split", "hyperparameters", "columns", "movement_types")
 
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]
+
+Label = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,18}[^\s\x00-\x1f\x7f])?$")]
+"""Up to 20 characters for people: no line breaks, no blanks around."""
 
 
 class SplitOptions(BaseModel):
@@ -121,6 +125,13 @@ class DatasetOptions(BaseModel):
         # A user writes `101: in`, which YAML reads as a number.
         return {str(k): v for k, v in value.items()} if isinstance(value, Mapping) else value
 
+    unit: Label | None = None
+    """What is counted, as the report is to call it: `pieces`, `kg`."""
+    currency: Label | None = None
+    """What amounts of money are in, as the report is to write it: `EUR`, `$`."""
+    week_date: Literal["begins", "ends"] | None = None
+    """Whether the date of a week is its first day or its last; the report says that it does not know if None."""
+
     @field_validator("hyperparameters", mode="before")
     @classmethod
     def _hyperparameters_are_strings(cls, value: Any) -> Any:
@@ -186,6 +197,8 @@ def _say(error: Any) -> str:
         return f"unknown key {path!r}.{hint} Known keys: {', '.join(known)}"
     if error["type"] == "string_pattern_mismatch":
         given = str(error["input"])[:SHOWN]
+        if path in ("unit", "currency"):
+            return f"{path!r} is {given[:40]!r}, which does not fit behind a figure: write up to 20 characters, such as kg or EUR"
         hint = f" Did you mean {given.upper()!r}?" if re.fullmatch(r"\w{1,40}", given) else ""
         return f"{path!r} is {given!r}, which is not a FRED series id such as CPIAUCSL.{hint}"
     # Cut: the value may be as long as the file.

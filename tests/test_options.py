@@ -37,6 +37,10 @@ def test_no_layer_changes_while_they_are_merged() -> None:
         ({"split": {"strategy": "newest"}}, ["'split.strategy'", "'newest'", "'time' or 'random'"]),
         ({"fred_series": ["dgs10"]}, ["'fred_series.0'", "'dgs10'"]),
         ({"max_rejected_fraction": 2}, ["'max_rejected_fraction'", "less than or equal to 1"]),
+        ({"currency": ""}, ["'currency'", "up to 20 characters"]),
+        ({"unit": "a" * 21}, ["'unit'", "such as kg or EUR"]),
+        ({"unit": "kg\n"}, ["'unit'", "up to 20 characters"]),
+        ({"week_date": "middle"}, ["'week_date'", "'begins' or 'ends'"]),
         ({1: 2}, ["'1'", "keys should be strings"]),
         ({"tarjet": "x", "max_rejected_fraction": 2}, ["'tarjet'", "'max_rejected_fraction'"]),
     ],
@@ -96,6 +100,9 @@ def test_every_option_changes_the_digest() -> None:
         "fill_down": ["a"],
         "unfinished": "keep",
         "movement_types": {"a": "in"},
+        "unit": "kg",
+        "currency": "EUR",
+        "week_date": "ends",
     }
     assert set(changed) == set(DatasetOptions.model_fields)
     digests = {merge_options({key: value}).digest() for key, value in changed.items()}

@@ -196,13 +196,26 @@ def test_the_report_lists_the_most_unusual_movements_with_reasons_and_counts_tha
     tables = {table.title: table for table in STOCK_MOVEMENTS.extras(run).tables}
     flagged = run.results["predictions"]["is_anomaly"].sum()
 
-    top = tables["Most unusual movements"]
-    scores = [float(str(row[6])) for row in top.rows]
+    top = tables["Flagged movements"]
+    scores = [float(str(row[2])) for row in top.rows]
     assert scores == sorted(scores, reverse=True)
-    assert all(row[7] for row in top.rows)
-    assert len(top.rows) == min(20, flagged)
+    assert all(row[1] for row in top.rows)
+    assert len(top.rows) == flagged > 20
     for title in ("Flagged by type", "Flagged by warehouse"):
         assert sum(row[2] for row in tables[title].rows) == flagged  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def test_the_download_has_every_flagged_movement_with_ids_and_prices_as_in_the_file(run: FinishedRun) -> None:
+    extras = STOCK_MOVEMENTS.extras(run)
+    (download,) = extras.downloads
+    rows = pl.concat([run.train, run.test]).join(run.results["predictions"].filter("is_anomaly"), on="row", how="semi")
+    told = download.rows.join(rows, on="row", suffix=" (file)", validate="1:1")
+    assert told.height == download.rows.height == run.results["predictions"]["is_anomaly"].sum()
+    for name in ("transaction_id", "item_id", "warehouse_id", "quantity", "unit_price", "total_amount"):
+        assert told[name].equals(told[f"{name} (file)"])
+    assert download.rows["reasons"].null_count() == 0
+    newest = download.rows.join(run.test, on="row", how="semi").height
+    assert extras.actions[0].startswith(f"Check the {newest} flagged movements of the newest ones first")
 
 
 def test_the_report_warns_when_the_newest_movements_are_not_like_the_learned_ones(run: FinishedRun) -> None:

@@ -5,7 +5,7 @@ submits jobs and files reports (`assets`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from optiflow.learners import learner_named
 from optiflow.learners.hyperparameters import Value, parse_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
+from optiflow.pipelines.naming import with_names
 from optiflow.report.extras import Extras
 from optiflow.roles import Role
 from optiflow.split import split_rows
@@ -87,7 +88,7 @@ class Pipeline(ABC):
     """The role that is predicted; None where options name a column, or where nothing is."""
     default_options: ClassVar[Mapping[str, Any]] = {}
     own_options: ClassVar[tuple[str, ...]] = ()
-    """Those of `horizon`, `duplicates`, `unfinished` and `movement_types` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
+    """Those of `horizon`, `duplicates`, `unfinished`, `movement_types` and `week_date` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
     results: ClassVar[Mapping[str, Result]]
     rooms: ClassVar[tuple[str, ...]] = ()
     """Rooms beside its own that it stands on."""
@@ -101,6 +102,8 @@ class Pipeline(ABC):
     """Whether there is a truth that predictions can be set beside."""
     dataset_parameter: ClassVar[str | None] = None
     """The hyperparameter that tells the learner whose data it learns from, for a model that is nobody else's."""
+    reckoned: ClassVar[tuple[str, ...]] = ()
+    """Columns that `tidy` adds and that say nothing of what a row is about."""
     filled_unit: ClassVar[tuple[str, ...]] = ()
     """The columns that no two rows share, where `split` adds rows that the file lacks, numbered below 0; else none."""
     report_reads: ClassVar[tuple[str, ...]] = (SUMMARY_FILE,)
@@ -197,6 +200,22 @@ class Pipeline(ABC):
     def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
         """One of the prediction job's results, out of its folder of `.out` files."""
         return pl.read_parquet(outputs / f"{name}.parquet.out")
+
+    def named(
+        self, result: pl.DataFrame, rows: pl.LazyFrame, options: DatasetOptions, taken: Sequence[str]
+    ) -> pl.DataFrame:
+        """A result with what its rows are about: all columns of the file but the target and what tells it.
+
+        Args:
+            result: As `read_result` gives it.
+            rows: All accepted rows, as `enriched` holds them.
+            options: The dataset's.
+            taken: Names that the result is given later.
+        """
+        # Whoever judges a prediction joins the target himself; FRED's figures are of the day, not of the row.
+        left_out = {options.target or "", *self.hidden, *self.reckoned, *options.fred_series}
+        same = {role.name for role in self.roles} | {options.date_column or ""}
+        return with_names(result, rows, same=same, left_out=left_out, taken=taken)
 
     def learned(self, run: FinishedRun) -> Learned:
         """What the model was trained on, for the report."""

@@ -14,7 +14,16 @@ import polars as pl
 from optiflow.metrics import next_skill_interval, regression_metrics, skill, skill_interval
 from optiflow.report.extras import Extras
 from optiflow.report.judged import dated_rows
-from optiflow.report.model import SCHEMA_VERSION, BaselineScore, Contribution, Outcome, Period, Report, RunFacts
+from optiflow.report.model import (
+    SCHEMA_VERSION,
+    BaselineScore,
+    Contribution,
+    Outcome,
+    Period,
+    Report,
+    RunFacts,
+    TableFile,
+)
 from optiflow.report.tables import plain_table
 from optiflow.report.verdict import (
     NOTHING_TO_JUDGE,
@@ -24,6 +33,7 @@ from optiflow.report.verdict import (
     warnings_of,
     warnings_on_errors,
     warnings_on_missing,
+    what_to_do,
 )
 
 KEPT_CONTRIBUTIONS = 30
@@ -89,6 +99,15 @@ def build_report(
         tables=tuple(plain_table(table) for table in extras.tables),
         further_metrics={name: _finite(value) for name, value in (extras.metrics or {}).items()},
         skill_of=extras.judgement.measure if extras.judgement else "squared error",
+        actions=what_to_do(judgement.outcome, best, extras.actions),
+        downloads=tuple(
+            TableFile(
+                table.file, table.text, table.rows.height, table.rows.width, facts.tables_at.get(table.result, "")
+            )
+            for table in extras.downloads
+        ),
+        unit=extras.unit,
+        per=extras.per,
     )
 
 
@@ -126,7 +145,7 @@ def _judged(
     ranked = tuple(sorted(scores, key=lambda score: cast(float, score.metrics["mse"])))
     if own is None:
         outcome = judge(metrics, ranked[0])
-        sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
+        sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height, extras.unit, extras.per)
     else:
         # The baseline that the verdict names stands first, as the report's best one.
         ranked = tuple(sorted(ranked, key=lambda score: score.name != own.baseline))

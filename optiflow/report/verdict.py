@@ -6,7 +6,7 @@ What belongs here: judgements on finished figures, in words that a store manager
 from collections.abc import Iterable, Iterator, Mapping
 
 from optiflow.report.model import BaselineScore, Outcome, RowCounts, RunFacts, TrainingJob
-from optiflow.report.wording import count, number, percent, the
+from optiflow.report.wording import count, measured, number, percent, the
 
 FEW_TEST_ROWS = 100
 TOO_GOOD_R2 = 0.99
@@ -28,24 +28,66 @@ def judge(metrics: Mapping[str, float | None], best: BaselineScore) -> Outcome:
 
 
 def verdict(
-    outcome: Outcome, metrics: Mapping[str, float | None], best: BaselineScore, target: str, test_rows: int
+    outcome: Outcome,
+    metrics: Mapping[str, float | None],
+    best: BaselineScore,
+    target: str,
+    test_rows: int,
+    unit: str = "",
+    per: str = "",
 ) -> str:
-    """The one sentence that a report begins with."""
+    """The one sentence that a report begins with.
+
+    Which outcome it is hangs on squared errors; the sentence tells the misses that people can picture. Where these say
+    otherwise, since the model is nearer in the large misses only, it says so.
+
+    Args:
+        outcome: Of `judge`.
+        metrics: The model's figures.
+        best: The best baseline's score.
+        target: What is predicted.
+        test_rows: Rows judged.
+        unit: What the target is counted in.
+        per: What one row is.
+    """
+    named = the(best.name)
     if best.skill is None:
         if outcome is Outcome.UNCLEAR:
-            return f"{target} is the same in every test row: {the(best.name)} predicts it exactly, no model is needed."
-        return f"The model is not better than {the(best.name)}, which makes no error at all: do not use it."
+            return f"{target} is the same in every test row: {named} predicts it exactly, no model is needed."
+        return f"The model is not better than {named}, which makes no error at all: do not use it."
+    own, other = metrics["mae"] or 0.0, best.metrics["mae"] or 0.0
+    of_each = f" per {per}" if per else ""
+    misses = f"it misses by {measured(own, unit)}{of_each} on average, that rule by {number(other)}"
     if outcome is Outcome.BETTER:
-        return (
-            f"The model is better than {the(best.name)}: its squared error is {percent(best.skill)} lower, "
-            f"and it misses by {number(metrics['mae'])} on average."
-        )
+        if own < other:
+            return f"The model is better than {named}: {misses}."
+        return f"The model is better than {named}: its large misses are smaller, which count most. But {misses}."
+    if outcome is Outcome.UNCLEAR:
+        ahead = misses if own < other else "its large misses are smaller"
+        chance = f"which on {count(test_rows, 'test row')} can be chance"
+        return f"The model may be no better than {named}: {ahead}, {chance}."
+    if own < other:
+        return f"The model is not better than {named}, for its large misses are larger: do not use it."
+    return f"The model is not better than {named} ({misses}): do not use it."
+
+
+def what_to_do(outcome: Outcome, best: BaselineScore | None, actions: Iterable[str]) -> tuple[str, ...]:
+    """The pipeline's advice, if the model is worth going by; else what to go by instead."""
+    if best is None or outcome in (Outcome.BETTER, Outcome.DESCRIBED):
+        return tuple(actions)
+    if best.skill is None:
+        return (f"Go by {the(best.name)}: it makes no error here.",)
     if outcome is Outcome.UNCLEAR:
         return (
-            f"The model may be no better than {the(best.name)}: its squared error is {percent(best.skill)} lower, "
-            f"which on {count(test_rows, 'test row')} can be chance."
+            f"Set each figure beside {the(best.name)} before you act on it: the model has not shown that it is the better of the two.",
+            *actions,
+            "Upload the file again when there are more rows: the verdict becomes clearer with each.",
         )
-    return f"The model is not better than {the(best.name)} (its squared error is {_higher(best.skill)}): do not use it."
+    return (
+        f"Do not order, plan or price by this model's figures. Go by {the(best.name)} for now, which was nearer.",
+        "Look below for what may be wrong: rejected rows, missing periods, columns left out. Then upload a longer history or "
+        "a mended file; the next report judges anew.",
+    )
 
 
 def warnings_on_missing(rows: int) -> tuple[str, ...]:
@@ -88,10 +130,6 @@ def warnings_of(facts: RunFacts, added: Iterable[str] = ()) -> tuple[str, ...]:
         *added,
         *facts.notes,
     )
-
-
-def _higher(skill: float) -> str:
-    return "the same" if skill == 0 else f"{percent(-skill)} higher"
 
 
 def almost_exact(metrics: Mapping[str, float | None], best: BaselineScore, target: str) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ def _unheeded(pipeline: "Pipeline") -> dict[str, str]:
         "duplicates": f"it adds no rows up. {LEAVE_OUT}",
         "unfinished": f"it knows no weeks or days. {LEAVE_OUT}",
         "movement_types": f"its rows are no movements. {LEAVE_OUT}",
+        "week_date": f"it knows no weeks. {LEAVE_OUT}",
     }
     unheeded = {name: why for name, why in unheeded.items() if name not in pipeline.own_options}
     if pipeline.roles:

@@ -56,6 +56,8 @@ class Upload:
     date_formats: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What the user should know of the file, in sentences."""
+    week_date: str | None = None
+    """Whether a week's date begins or ends it, by the options or by the header."""
 
     @property
     def merged(self) -> int:
@@ -150,6 +152,7 @@ def read_upload(
         delimiter=raw.delimiter,
         date_formats=typed.date_formats,
         notes=(*notes, *typed.notes, *apart.told),
+        week_date=options.week_date,
     )
 
 

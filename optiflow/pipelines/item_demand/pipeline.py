@@ -17,15 +17,25 @@ from optiflow.pipelines.forecasting.headers import SERIES as NAMED
 from optiflow.pipelines.forecasting.holdout import last_days
 from optiflow.pipelines.forecasting.naive import flat_means, naive_forecasts
 from optiflow.pipelines.forecasting.pipeline import Forecasting, forecast_results
-from optiflow.pipelines.forecasting.tables import accuracy_table, candidates_table, kinds_table, movers_table
+from optiflow.pipelines.forecasting.tables import (
+    FORECAST_FILE,
+    SOON_DAYS,
+    accuracy_table,
+    candidates_table,
+    coming_days,
+    coming_table,
+    kinds_table,
+    movers_table,
+)
 from optiflow.pipelines.forecasting.totals import forecast_totals, past_totals
 from optiflow.pipelines.forecasting.totals import in_words as range_in_words
 from optiflow.pipelines.forecasting.totals_figure import draw_totals
 from optiflow.pipelines.forecasting.unfinished import unfinished_edges
 from optiflow.pipelines.forecasting.unknown import in_words as unknown_in_words
 from optiflow.pipelines.forecasting.unknown import on_rows_of, with_means
+from optiflow.pipelines.item_demand.actions import what_to_do
 from optiflow.pipelines.spec import TrainingInputs
-from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.report.extras import Download, Extras, Figure, Headline
 from optiflow.report.wording import percent
 from optiflow.roles import Role
 
@@ -148,6 +158,7 @@ class ItemDemand(Forecasting):
         forecast, held = run.results["forecast"], run.held_out
         sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:3], sales="actual")])
         _, last = first_and_last(run.train["date"])
+        _, last_day = first_and_last(sold["date"])
         past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
         whole = with_means(sold, SERIES, "date", "sales")
         unknown = unknown_in_words(whole, sold, self.unit)
@@ -162,25 +173,29 @@ class ItemDemand(Forecasting):
         }
         both = pl.col("actual") + pl.col("predicted")
         smape = pl.when(both > 0).then(200 * (pl.col("actual") - pl.col("predicted")).abs() / both).otherwise(0.0)
+        unit, first = run.options.unit or run.options.currency or "units", last_day + timedelta(1)
+        soon, week = coming_days(whole, forecast, SERIES), min(days, SOON_DAYS)
         return Extras(
             headlines=(
-                Headline(f"Units in the next {days} days", f"{forecast['predicted'].sum():,.0f}"),
-                Headline("Items in stores", f"{forecast.select(SERIES).n_unique():,}"),
-                Headline("Champion", str(run.summary.get("chosen", "-"))),
+                Headline(f"{unit.capitalize()} in the next {days} days", f"{forecast['predicted'].sum():,.0f}"),
+                Headline(f"On {first:%A}, {first}", f"{soon['predicted'].sum():,.0f}"),
+                Headline(f"In the next {week} days", f"{soon['coming'].sum():,.0f}"),
+                Headline("Items in stores", f"{soon.height:,}"),
             ),
             tables=(
-                movers_table(whole, forecast, "item", "Item", min(days, DAYS_COMPARED), unknown),
-                accuracy_table(held, "store", "Store"),
+                coming_table(soon, SERIES, first, week, unit, unknown),
+                movers_table(whole, forecast, "item", "Item", min(days, DAYS_COMPARED), unknown, unit),
+                accuracy_table(held, "store", "Store", unit),
                 candidates_table(run.summary),
                 kinds_table(run.summary.get("kinds", ())),
             ),
             figures=(
                 Figure(
                     "forecast",
-                    "Units sold and forecast, all stores and items",
+                    f"{unit.capitalize()} sold and forecast, all stores and items",
                     "Black is what was sold, amber what the hold-out days were forecast to sell, blue what is to come. "
                     + " ".join(filter(None, (unknown, range_in_words(totals, past, "day")))),
-                    partial(draw_totals, history, shown, totals, "date"),
+                    partial(draw_totals, history, shown, totals, "date", unit=unit),
                 ),
             ),
             metrics={
@@ -189,6 +204,10 @@ class ItemDemand(Forecasting):
                 "coverage_95": within[95],
             },
             series=SERIES,
+            actions=tuple(what_to_do(soon, SERIES, first, week, unit)),
+            downloads=(Download(FORECAST_FILE, "forecast", "The forecast of every store, item and day.", forecast),),
+            unit=unit,
+            per="store, item and day",
         )
 
 

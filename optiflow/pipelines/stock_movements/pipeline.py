@@ -12,7 +12,7 @@ from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept
 from optiflow.pipelines.spec import Completed, Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.pipelines.stock_movements import findings, headers
-from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.report.extras import Download, Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.split import ROW
 
@@ -80,7 +80,7 @@ class StockMovements(Pipeline):
     has_actuals = False
     results = {
         "predictions": Result(
-            "Every movement with its score, by row number.",
+            "Every movement with its score, after what the file says of it.",
             {
                 ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"),
                 "date": ("Datetime", "When it was booked"),
@@ -141,7 +141,7 @@ class StockMovements(Pipeline):
         flagged = int(scored["is_anomaly"].sum())
         threshold = float(run.summary["metrics"]["threshold"])
         first, last = (cast(datetime, edge) for edge in (newest["created_at"].min(), newest["created_at"].max()))
-        warnings = ()
+        warnings, currency = (), run.options.currency or ""
         if share > TIMES_TOO_MANY * expected:
             warnings = (
                 f"{share:.1%} of the held-out movements are flagged, {share / expected:.1f} times the {expected:.1%} that the "
@@ -151,11 +151,11 @@ class StockMovements(Pipeline):
         return Extras(
             headlines=(
                 Headline("Flagged movements", f"{flagged:,} of {scored.height:,} ({flagged / scored.height:.1%})"),
-                Headline("Flagged among the held-out", f"{int(newest['is_anomaly'].sum()):,} ({share:.2%})"),
+                Headline("Flagged among the newest", f"{int(newest['is_anomaly'].sum()):,} ({share:.2%})"),
                 Headline("Expected by the threshold", f"{expected:.2%}"),
             ),
             tables=(
-                findings.most_unusual(scored),
+                findings.most_unusual(scored, run.options.unit or "", currency),
                 findings.flagged_by(scored, "transaction_type", "Type"),
                 findings.flagged_by(scored, "warehouse_id", "Warehouse"),
                 findings.busiest_days(scored),
@@ -186,14 +186,25 @@ class StockMovements(Pipeline):
                 f"lets {expected:.1%} expect."
             ),
             warnings=warnings,
+            actions=tuple(findings.what_to_do(scored, currency)),
+            downloads=(
+                Download(
+                    findings.FLAGGED_FILE,
+                    "predictions",
+                    "Every flagged movement, with all that the file says of it, and why.",
+                    findings.flagged_movements(scored),
+                ),
+            ),
         )
 
     @staticmethod
     def _scored(run: FinishedRun) -> pl.DataFrame:
+        others = [name for name in run.train.columns if name not in (ROW, *COLUMNS, *run.options.fred_series)]
+        told = [name for name in others if name not in (*STOCK_MOVEMENTS.results["predictions"].columns, "held_out")]
         rows = pl.concat(
             [
-                run.train.select(ROW, *COLUMNS, held_out=pl.lit(False)),
-                run.test.select(ROW, *COLUMNS, held_out=pl.lit(True)),
+                run.train.select(ROW, *COLUMNS, *told, held_out=pl.lit(False)),
+                run.test.select(ROW, *COLUMNS, *told, held_out=pl.lit(True)),
             ]
         )
         found = run.results["predictions"].drop("date")

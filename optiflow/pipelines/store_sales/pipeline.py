@@ -23,13 +23,23 @@ from optiflow.pipelines.forecasting.unfinished import unfinished_edges
 from optiflow.pipelines.forecasting.unknown import in_words as unknown_in_words
 from optiflow.pipelines.forecasting.unknown import on_rows_of, with_means
 from optiflow.pipelines.spec import Completed, TrainingInputs
+from optiflow.pipelines.store_sales.actions import what_to_do
 from optiflow.pipelines.store_sales.days import are_days, broken_weeks, to_weeks, with_calendar_weeks
 from optiflow.pipelines.store_sales.odd_weeks import in_words as in_words_of_odd_weeks
 from optiflow.pipelines.store_sales.odd_weeks import odd_rows
 from optiflow.pipelines.store_sales.one_series import draw_series
-from optiflow.pipelines.store_sales.weekly_tables import candidates_table, coming_table, stores_table, weeks_table
-from optiflow.pipelines.store_sales.weeks import count_weeks, with_weeks
-from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.pipelines.store_sales.weekly_tables import (
+    FORECAST_FILE,
+    Told,
+    by_store,
+    candidates_table,
+    coming_table,
+    missed_by_store,
+    stores_table,
+    weeks_table,
+)
+from optiflow.pipelines.store_sales.weeks import count_weeks, naming_in_words, with_weeks
+from optiflow.report.extras import Download, Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.split import ROW
 
@@ -64,7 +74,10 @@ class StoreSales(Forecasting):
             absent="all stores",
         ),
         Role(
-            "date", "date", ("week", "week_date", "week_ending", "ds"), also=("week_start", "week_end", "day", *DATES)
+            "date",
+            "date",
+            ("week", "week_date", "week_ending", "week_beginning", "ds"),
+            also=("week_start", "week_end", "day", *DATES),
         ),
         Role("sales", "number", ("weekly_sales", "revenue", "turnover", "y"), also=(*REVENUES, *SOLD, *UNITS)),
         _extra("holiday", "holiday_flag", "is_holiday"),
@@ -76,6 +89,7 @@ class StoreSales(Forecasting):
     keys = ("store",)
     unit, unit_columns = "store-week", ("store", "week")
     period_days, default_horizon = 7, 12
+    own_options = (*Forecasting.own_options, "week_date")
     results = forecast_results(
         {"store": ("String", "The store"), "date": ("Date", "The week, named by the day that the file names weeks by")},
         "Sales expected in the week",
@@ -178,20 +192,14 @@ class StoreSales(Forecasting):
         judged = on_rows_of(after, run.held_out, self.keys, "date", "predicted", self.period_days)
         shown = judged.group_by("date").agg(pl.col("predicted").sum()).sort("date")
         history = whole.group_by("date").agg(actual=pl.col("sales").sum()).sort("date").tail(shown.height + WEEKS_DRAWN)
-        weeks = forecast["date"].n_unique()
-        by_store = stores_table(held)
-        best, worst = by_store.rows[0][0], by_store.rows[-1][0]
-        chosen = in_words(str(run.summary.get("chosen", "-")))
+        told = Told(run.options.currency or run.options.unit or "", run.options.week_date)
+        missed = missed_by_store(held)
         return Extras(
-            headlines=(
-                Headline(f"Sales in the next {weeks} weeks", f"{forecast['predicted'].sum():,.0f}"),
-                Headline("Stores", f"{forecast['store'].n_unique():,}"),
-                Headline("Champion", chosen),
-            ),
+            headlines=_headlines(totals, forecast, told),
             tables=(
-                weeks_table(totals, sold, forecast, range_from),
-                coming_table(sold, forecast),
-                by_store,
+                weeks_table(totals, sold, forecast, f"{naming_in_words(last, told.week_date)} {range_from}", told),
+                coming_table(sold, forecast, told),
+                stores_table(held, told),
                 candidates_table(run.summary, in_words),
             ),
             figures=(
@@ -200,9 +208,9 @@ class StoreSales(Forecasting):
                     "Sales and forecast, all stores together",
                     "Black is what was sold, amber what the hold-out weeks were forecast to sell, blue what is to come. "
                     f"The band is the range of the first table. {unknown_in_words(whole, sold, self.unit)}".strip(),
-                    partial(draw_totals, history, shown, totals, "date"),
+                    partial(draw_totals, history, shown, totals, "date", unit=told.unit),
                 ),
-                *_store_figures({best: "best", worst: "worst"}, sold, held, forecast),
+                *_store_figures({missed["store"][0]: "best", missed["store"][-1]: "worst"}, told, sold, held, forecast),
             ),
             metrics={
                 **{f"coverage_{level}": _inside(held, level) for level in (80, 95)},
@@ -210,6 +218,10 @@ class StoreSales(Forecasting):
             },
             series=self.keys,
             past_skills=self._past_skills(run),
+            actions=tuple(what_to_do(totals, by_store(sold, forecast), missed, told)),
+            downloads=(Download(FORECAST_FILE, "forecast", "The forecast of every store and week.", forecast),),
+            unit=told.unit,
+            per="store and week",
         )
 
     def _past_skills(self, run: FinishedRun) -> Mapping[str, Sequence[float]]:
@@ -227,13 +239,29 @@ def _inside(held: pl.DataFrame, level: int) -> float:
     return held.select(pl.col("actual").is_between(f"lo_{level}", f"hi_{level}").mean()).item()
 
 
-def _store_figures(told: Mapping[object, str], *tables: pl.DataFrame) -> list[Figure]:
+def _headlines(totals: pl.DataFrame, forecast: pl.DataFrame, told: Told) -> tuple[Headline, ...]:
+    weeks, soon = totals.height, totals.row(0, named=True)
+    unit = f" {told.unit}" if told.unit else ""
+    return (
+        Headline(f"Sales in the next {weeks} weeks", f"{forecast['predicted'].sum():,.0f}{unit}"),
+        Headline(f"Week of {told.week(soon['date'])}", f"{soon['predicted']:,.0f}{unit}"),
+        *(
+            []
+            if soon["low"] is None
+            else [Headline("In four weeks of five", f"{soon['low']:,.0f} to {soon['high']:,.0f}")]
+        ),
+        Headline("Stores", f"{forecast['store'].n_unique():,}"),
+    )
+
+
+def _store_figures(found: Mapping[object, str], told: Told, *tables: pl.DataFrame) -> list[Figure]:
     text = "The store that was forecast {}. The bands hold 80 and 95 % of the weeks."
     drawn = {
-        store: partial(draw_series, *(table.filter(store=store).sort("date") for table in tables)) for store in told
+        store: partial(draw_series, *(table.filter(store=store).sort("date") for table in tables), unit=told.unit)
+        for store in found
     }
     return [
-        Figure(f"store-{n}", f"Store {store}", text.format(told[store]), draw)
+        Figure(f"store-{n}", f"Store {store}", text.format(found[store]), draw)
         for n, (store, draw) in enumerate(drawn.items(), 1)
     ]
 
