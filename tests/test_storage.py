@@ -161,6 +161,14 @@ def test_every_write_changes_the_etag(storage: Storage, change: str) -> None:
     assert listed(storage)["a.csv"].etag != before.etag
 
 
+@pytest.mark.parametrize("folder", ["[a]", "a*", "b?", "[!x]y"])
+def test_parquet_is_read_from_the_folder_of_that_name_and_no_other(tmp_path: Path, folder: str) -> None:
+    for name in ("a", "ax", "bx", "zy", folder):
+        FileStorage(uri=(tmp_path / name).as_uri()).write_parquet("lake/t.parquet", pl.DataFrame({"of": [name]}))
+    found = FileStorage(uri=(tmp_path / folder).as_uri()).scan_parquet("lake/t.parquet").collect()
+    assert found["of"].to_list() == [folder]
+
+
 def test_parquet_comes_back_as_it_was_lazy_or_not(storage: Storage) -> None:
     frame = pl.DataFrame({"a": [1, None], "b": ["x", "ä"]})
     storage.write_parquet("lake/eager.parquet", frame)

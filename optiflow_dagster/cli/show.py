@@ -27,8 +27,10 @@ PIPED_WIDTH = 160
 
 def console() -> Console:
     """A console as wide as the terminal, or wide enough for every line where output goes to a file or a pipe."""
-    shown = Console()
-    return shown if shown.is_terminal else Console(width=PIPED_WIDTH)
+    # Values are shown as they are: a `[kg]` in them is no style, a `:key:` no picture.
+    plain = {"markup": False, "emoji": False, "highlight": False}
+    shown = Console(**plain)
+    return shown if shown.is_terminal else Console(**plain, width=PIPED_WIDTH)
 
 
 def status(workplace: Workplace) -> dict[str, list[dict[str, Any]]]:

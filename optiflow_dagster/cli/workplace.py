@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from optiflow.disk import make_private
 from optiflow.errors import UserError
 from optiflow.pipelines import PIPELINES
 from optiflow.pipelines.spec import Pipeline
@@ -41,6 +42,8 @@ def open_workplace() -> Workplace:
     home = _project_folder()
     os.chdir(home)
     settings = load_settings(home=home)
+    if settings.env == "local":
+        make_private(settings.work_dir)  # before Dagster makes it as folders are made, which everybody can look into
     return Workplace(settings, Adapters.of(settings))
 
 

@@ -114,7 +114,7 @@ class FileStorage(Storage):
         """
         if not self.exists(key):
             raise FileNotFoundError(self.uri_for(key))
-        return pl.scan_parquet(self.path(key))
+        return pl.scan_parquet(self.path(key), glob=False)  # a `[` in the path is a letter like any other
 
     def write_parquet(self, key: str, frame: pl.DataFrame | pl.LazyFrame) -> None:
         """Put a frame in place as Parquet (zstd); a lazy frame is streamed."""
