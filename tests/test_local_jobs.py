@@ -398,11 +398,13 @@ NEEDED = {
     "LD_LIBRARY_PATH": "/nowhere",
     "PYTHONHASHSEED": "7",
 }
-NOT_NEEDED = {
-    name: f"secret-{name}"
-    for name in ("FRED_API_KEY", "OPTIFLOW_CATALOG_URL", "AWS_SESSION_TOKEN", "MYSQL_PWD", "PGPASSFILE", "SENTRY_DSN")
-    + ("DB_URL", "DATABASE_URL", "SLACK_WEBHOOK", "http_proxy", "PYTHONSTARTUP", "ANYTHING_ELSE")
-}
+NOT_NEEDED = dict.fromkeys(
+    (
+        *("FRED_API_KEY", "OPTIFLOW_CATALOG_URL", "AWS_SESSION_TOKEN", "MYSQL_PWD", "PGPASSFILE", "SENTRY_DSN"),
+        *("DB_URL", "DATABASE_URL", "SLACK_WEBHOOK", "http_proxy", "PYTHONSTARTUP", "ANYTHING_ELSE"),
+    ),
+    "secret",
+)
 
 
 @needs_proc

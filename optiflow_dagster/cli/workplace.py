@@ -10,10 +10,12 @@ import dagster as dg
 
 from optiflow.disk import make_private
 from optiflow.errors import UserError
-from optiflow.pipelines import PIPELINES
-from optiflow.pipelines.spec import Pipeline
+from optiflow.pipelines import pipeline_named
 from resources.adapters import Adapters
+from resources.installation import Installation
 from resources.settings import Settings, load_settings
+
+__all__ = ["Workplace", "open_workplace", "pipeline_named"]
 
 DAGSTER_YAML = "dagster.yaml"
 
@@ -24,6 +26,11 @@ class Workplace:
 
     settings: Settings
     adapters: Adapters
+
+    @property
+    def installation(self) -> Installation:
+        """What it holds, for reading."""
+        return Installation(self.adapters)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
@@ -63,14 +70,3 @@ def _project_folder() -> Path:
     raise UserError(
         f"{here} is not in an OptiFlow project: run this in the project's folder, or set OPTIFLOW_HOME to it."
     )
-
-
-def pipeline_named(name: str) -> Pipeline:
-    """The pipeline of this name.
-
-    Raises:
-        UserError: there is none; lists those that there are.
-    """
-    if name not in PIPELINES:
-        raise UserError(f"There is no pipeline {name!r}: use {', '.join(PIPELINES)}.")
-    return PIPELINES[name]

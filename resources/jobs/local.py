@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -34,6 +35,7 @@ from resources.jobs.local_folder import is_unfinished, read_job, try_lock, was_l
 
 FIRST_POLL_SECONDS = 0.01
 LONGEST_POLL_SECONDS = 0.5
+REMOVED_PREFIX = ".removed-"
 NEEDED = re.compile(
     r"PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|TZ|LANG|LANGUAGE|LC_[A-Z]+|VIRTUAL_ENV|CONDA_PREFIX|XDG_CACHE_HOME|MPLCONFIGDIR"
     r"|PYTHON(PATH|HOME|HASHSEED|UTF8|IOENCODING|UNBUFFERED|FAULTHANDLER|MALLOC|DONTWRITEBYTECODE|PYCACHEPREFIX)"
@@ -108,6 +110,16 @@ class LocalJobs(dg.ConfigurableResource):
         state = self.describe(name, kind)
         if state is not None and not state.status.is_final:
             (self._folder(name) / platform.STOP_FILE).touch()
+
+    def remove(self, name: str, kind: JobKind) -> None:
+        """Take the job's folder away, at once under its name: no crash leaves a part of it to be adopted."""
+        folder = self._folder(name)
+        away = folder.with_name(f"{REMOVED_PREFIX}{name}")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(away)
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(away)
+            shutil.rmtree(away)
 
     def list_active(
         self, kinds: Collection[JobKind] = tuple(JobKind), names: Collection[str] | None = None
