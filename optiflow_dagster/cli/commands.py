@@ -40,6 +40,8 @@ class Commands(click.Group):
             _fail(str(error), WRONG_INPUT)
         except OptiflowError as error:
             _fail(str(error), FAILED)
+        except click.Abort:
+            _fail("Nothing was changed.", FAILED)  # the question was answered with no, or not at all
         except KeyboardInterrupt:
             _fail(
                 "Interrupted. A training job that has begun goes on; run the same command again to take it up.",

@@ -17,9 +17,10 @@ PIPED_WIDTH = 160
 def console() -> Console:
     """A console as wide as the terminal, or wide enough for every line where output goes to a file or a pipe."""
     # Values are shown as they are: a `[kg]` in them is no style, a `:key:` no picture.
-    plain = {"markup": False, "emoji": False, "highlight": False}
-    shown = Console(**plain)
-    return shown if shown.is_terminal else Console(**plain, width=PIPED_WIDTH)
+    shown = Console(markup=False, emoji=False, highlight=False)
+    if not shown.is_terminal:
+        shown.width = PIPED_WIDTH
+    return shown
 
 
 def print_report(console: Console, workplace: Workplace, pipeline: Pipeline, record: DatasetRecord) -> None:

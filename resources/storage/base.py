@@ -66,7 +66,7 @@ class Storage(dg.ConfigurableResource, ABC):
         """
 
     @abstractmethod
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> tuple[str, ...]:
         """The names of the folders directly below `prefix`, sorted; none for a prefix that does not exist."""
 
     @abstractmethod

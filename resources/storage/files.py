@@ -79,13 +79,13 @@ class FileStorage(Storage):
                 elif found is not None and unreadable is not None:
                     unreadable.append(found)
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> tuple[str, ...]:
         """The names of the folders directly below `prefix`, sorted; links are not followed."""
         try:
             with os.scandir(self.path(prefix)) as entries:
-                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+                return tuple(sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False)))
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            return ()
 
     def tree(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below `prefix`; links to folders are not followed."""

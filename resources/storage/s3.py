@@ -80,13 +80,14 @@ class S3Storage(Storage):
                         modified = _nanoseconds(item["LastModified"])
                         yield StoredObject(f"{prefix}/{name}", item["Size"], modified, _etag(item))
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> tuple[str, ...]:
         """The first parts of the keys below `prefix` that have further ones, sorted."""
         folder = f"{self.full_key(prefix)}/"
         with aws_errors(f"list {self.uri_for(prefix)}/"):
             pages = client("s3").get_paginator("list_objects_v2")
             found = pages.paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/")
-            return sorted(item["Prefix"][len(folder) : -1] for page in found for item in page.get("CommonPrefixes", ()))
+            names = (item["Prefix"][len(folder) : -1] for page in found for item in page.get("CommonPrefixes", ()))
+            return tuple(sorted(names))
 
     def tree(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below `prefix`."""
