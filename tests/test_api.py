@@ -1,6 +1,7 @@
 """OptiFlow from Python: the steps in this process give what the chain gives, and the page that explains them runs."""
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from optiflow.api import TrainedRun, read_file, train
 from optiflow.errors import UserError
 from optiflow.pipelines.orders import sample as samples
 from optiflow.pipelines.stock_movements import sample as movements
+from optiflow.report.model import report_to_json
 from resources.installation import Installation
 
 ORDERS = samples.orders(rows=400, seed=5)
@@ -46,10 +48,17 @@ def test_the_model_and_its_predictions_are_those_of_the_job(project, run):
     assert ours.metrics["mse"] == pytest.approx(report["metrics"]["mse"], rel=1e-6)
     assert ours.skill == pytest.approx(report["skill"], rel=1e-6)
     assert (ours.verdict, ours.best_baseline) == (report["verdict"], report["best_baseline"])
-    told = ("rows", "features", "left_out", "rejected", "series", "train_period", "test_period", "unseen_categories", "notes")
-    from optiflow.report.model import report_to_json
-    import json
-
+    told = (
+        "rows",
+        "features",
+        "left_out",
+        "rejected",
+        "series",
+        "train_period",
+        "test_period",
+        "unseen_categories",
+        "notes",
+    )
     mine = json.loads(report_to_json(ours))
     assert {name: mine[name] for name in told} == {name: report[name] for name in told}
     assert mine["job"]["rounds"] == report["job"]["rounds"]
@@ -62,10 +71,7 @@ def test_the_page_is_a_page_with_plots(run, tmp_path):
 
 
 def test_a_pipeline_whose_results_have_no_truth_is_described(tmp_path):
-    table = movements.stock_movements(rows=1500, seed=3) if hasattr(movements, "stock_movements") else None
-    if table is None:
-        pytest.skip("the sample has another name")
-    table.write_csv(tmp_path / "moves.csv")
+    movements.stock_movements(rows=1500, seed=3).write_csv(tmp_path / "moves.csv")
     made = train(read_file(tmp_path / "moves.csv", "stock_movements"))
     assert made.report().outcome == "described"
     assert made.results["predictions"].height == made.run.test.height

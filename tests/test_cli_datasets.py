@@ -19,7 +19,6 @@ from queued_runs import stored_run
 from optiflow.errors import UserError
 from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.cli import show
-from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.removal import belongings, remove
 from resources.catalog.records import JobRecord, ModelRecord
 from resources.jobs.contract import JobKind, JobState, JobStatus
@@ -85,11 +84,9 @@ def test_each_step_says_what_it_took_itself_and_the_end_says_the_sum(ran):
 
 def test_status_has_one_line_a_dataset_with_its_state_and_the_reports_address(project, ran):
     said = project.optiflow("status").out
-    lines = [
-        line for line in said.splitlines() if line.startswith(f"orders    {SHOP}") or line.startswith(f"orders {SHOP}")
-    ]
+    lines = [line for line in said.splitlines() if line.startswith((f"orders    {SHOP}", f"orders {SHOP}"))]
     table, page = lines
-    assert [" done ", "Shop Orders.csv"] == [words for words in (" done ", "Shop Orders.csv") if words in table]
+    assert [words for words in (" done ", "Shop Orders.csv") if words in table] == [" done ", "Shop Orders.csv"]
     skill = project.report(SHOP)["skill"]
     assert f"{skill * 100:.1f} %" in table
     address = page.split(": ", 1)[1]
@@ -258,11 +255,14 @@ def test_an_upload_that_stayed_is_not_run_by_itself_until_it_changes(copy):
     with dagster(copy) as instance:
 
         def tick(cursor: str | None) -> dg.SensorResult:
-            definitions = build_definitions(copy.settings)
+            repository = copy.definitions.get_repository_def()
             context = dg.build_sensor_context(
-                instance=instance, cursor=cursor, resources=definitions.resources, repository_def=None
+                instance=instance,
+                cursor=cursor,
+                repository_def=repository,
+                resources={"storage": copy.adapters.storage},
             )
-            return definitions.get_sensor_def("uploads_sensor")(context)
+            return repository.get_sensor_def("uploads_sensor")(context)
 
         first = tick(None)
         assert [request.partition_key for request in first.run_requests or ()] == []

@@ -45,9 +45,9 @@ def test_a_minute_of_looking_is_one_line_a_sensor_and_what_happens_is_told(logge
 
 
 def test_dagsters_daemon_has_these_loggers_and_the_queue_quietens_them(logger, instance):
+    from dagster._daemon.daemon import get_default_daemon_logger
     from dagster._daemon.scheduler import SchedulerDaemon
     from dagster._daemon.sensor import SensorDaemon
-    from dagster._daemon.daemon import get_default_daemon_logger
 
     names = [get_default_daemon_logger(daemon.__name__).name for daemon in (SensorDaemon, SchedulerDaemon)]
     assert names == list(LOGGERS)

@@ -36,7 +36,9 @@ def lines_of(heading: str) -> list[str]:
     """The commands below a heading of the README, down to the next one."""
     text = (ROOT / "README.md").read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
     page = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-    return [line.split(" #")[0].strip() for block in page for line in block.splitlines() if line.startswith("optiflow ")]
+    return [
+        line.split(" #")[0].strip() for block in page for line in block.splitlines() if line.startswith("optiflow ")
+    ]
 
 
 def test_the_lines_on_ones_own_file_run_as_they_are_printed(tmp_path, monkeypatch):
