@@ -51,6 +51,24 @@ def test_an_address_leads_back_to_the_object_whatever_is_in_the_key(storage: Sto
     assert FileStorage(uri=storage.uri_for(key)).root.read_bytes() == b"1"
 
 
+def test_a_folder_goes_with_all_that_is_below_it_and_nothing_beside_it(storage: Storage, tmp_path: Path) -> None:
+    below = ["lake/a/shop/1.parquet", "lake/a/shop/deep/2.json", "lake/a/shop/.tmp-3"]
+    for key in (*below, "lake/a/shop-2/1.parquet", "lake/a/other"):
+        storage.write_bytes(key, b"1")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "mine").write_bytes(b"1")
+    storage.path("lake/a/shop/link").symlink_to(tmp_path / "outside")
+    assert storage.folders("lake/a") == ("shop", "shop-2")
+    assert storage.folders("lake/none") == ()
+    assert sorted(found.key for found in storage.tree("lake/a/shop")) == sorted(below)
+    storage.remove_tree("lake/a/shop")
+    storage.remove_tree("lake/a/shop")
+    assert sorted(found.key for found in storage.tree("lake")) == ["lake/a/other", "lake/a/shop-2/1.parquet"]
+    assert (tmp_path / "outside" / "mine").read_bytes() == b"1"
+    assert storage.remove("lake/a/other")
+    assert not storage.remove("lake/a/other")
+
+
 def write_and_fail(storage: Storage, error: Exception) -> None:
     with storage.writing("lake/a") as path:
         path.write_bytes(b"half")
