@@ -331,11 +331,11 @@ def test_rename_puts_the_upload_under_the_new_name_and_takes_the_old_ones_away(c
 
 def test_rename_never_takes_another_datasets_name(copy):
     copy.drop("north.csv", ORDERS.head(300), OPTIONS)
-    before = files_of(copy, "")
+    before = files_of(copy, "/")
     said = copy.optiflow("rename", "orders", SHOP, "north", "--yes")
     assert said.code == 2
     assert "There is a dataset 'north' in orders already" in said.err
-    assert files_of(copy, "") == before
+    assert files_of(copy, "/") == before
 
 
 @pytest.mark.parametrize(

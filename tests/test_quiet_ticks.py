@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from dagster._daemon.daemon import SchedulerDaemon, SensorDaemon, get_default_daemon_logger
 
 from optiflow_dagster.quiet_ticks import LOGGERS, QuietTicks, quieten_ticks
 from optiflow_dagster.run_queue import DatasetQueue
@@ -45,10 +46,6 @@ def test_a_minute_of_looking_is_one_line_a_sensor_and_what_happens_is_told(logge
 
 
 def test_dagsters_daemon_has_these_loggers_and_the_queue_quietens_them(logger, instance):
-    from dagster._daemon.daemon import get_default_daemon_logger
-    from dagster._daemon.scheduler import SchedulerDaemon
-    from dagster._daemon.sensor import SensorDaemon
-
     names = [get_default_daemon_logger(daemon.__name__).name for daemon in (SensorDaemon, SchedulerDaemon)]
     assert names == list(LOGGERS)
     DatasetQueue().register_instance(instance)

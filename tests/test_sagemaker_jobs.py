@@ -375,7 +375,7 @@ def test_a_job_whose_output_was_removed_is_not_adopted_again(jobs, data):
     adopted, state = next_attempt(jobs, names, TRAINING)
     assert (adopted, state and state.status) == ("orders-a", JobStatus.COMPLETED)
     jobs.remove("orders-a", TRAINING)
-    assert client("s3").list_objects_v2(Bucket=BUCKET, Prefix="jobs/orders-a/output/").get("KeyCount") == 0
+    assert client("s3").list_objects_v2(Bucket=BUCKET, Prefix="jobs/orders-a").get("KeyCount") == 0
     assert next_attempt(jobs, names, TRAINING) == ("orders-b", None)
     jobs.remove("orders-a", TRAINING)
     jobs.remove("never-seen", TRAINING)

@@ -60,9 +60,10 @@ def has_output(state: JobState) -> bool:
 
 
 def delete_output(state: JobState) -> None:
-    """Delete what a completed job has written."""
-    bucket, prefix = _place(state)
-    for key in _keys(state, bucket, prefix):
+    """Delete all that a completed job has written: its output, what its program left beside it, checkpoints."""
+    bucket, key = _place(state)
+    before, _, _ = key.partition(f"{state.name}/")
+    for key in _keys(state, bucket, f"{before}{state.name}/"):
         with aws_errors(f"delete s3://{bucket}/{key}"):
             client("s3").delete_object(Bucket=bucket, Key=key)
 
