@@ -295,7 +295,18 @@ def test_a_deletion_that_was_cut_off_is_finished_by_the_next(copy, monkeypatch, 
     def cut_off(*_: object) -> None:
         raise UserError("cut off")
 
-    adapters = copy.adapters
+    adapters, now = copy.adapters, datetime.now(UTC)
+    waiting = (
+        "orders-shop-orders-training-0",
+        JobKind.TRAINING,
+        "orders",
+        SHOP,
+        "r",
+        "run",
+        JobStatus.IN_PROGRESS,
+        now,
+    )
+    adapters.catalog.open().put_job(JobRecord(*waiting))
     places = {
         "jobs": (type(adapters.jobs), "remove"),
         "lake": (type(adapters.storage), "remove_tree"),
