@@ -1,6 +1,7 @@
 """The code location's entry point, for `workspace.yaml` and for `dg`.
 
-Nothing is read from the network or the disk here, and no variable decides which assets exist.
+Nothing is read from the network or the disk here, and no variable decides which assets exist; the work folder, where it is
+there already, is closed to others.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ import dagster as dg
 
 from assets.fred import observations_asset
 from assets.links import chain_definitions
+from optiflow.disk import close_to_others
 from optiflow.pipelines import PIPELINES
 from optiflow.pipelines.spec import Pipeline
 from optiflow_dagster.jobs import fred_job, pipeline_jobs
@@ -60,4 +62,6 @@ def build_definitions(
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads."""
-    return build_definitions(load_settings())
+    settings = load_settings()
+    close_to_others(settings.work_dir)  # Dagster has just made it, and uploads lie in it
+    return build_definitions(settings)

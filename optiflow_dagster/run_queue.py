@@ -10,6 +10,7 @@ limit goes by the value of a tag, and all that these runs have in common is the 
 import dagster as dg
 
 from optiflow_dagster.asked_runs import PARTITION_TAG
+from optiflow_dagster.quiet_ticks import quieten_ticks
 
 DATASET_TAG = "optiflow/dataset"
 """`<pipeline>/<dataset>`, or `fred/<series>`."""
@@ -17,6 +18,11 @@ DATASET_TAG = "optiflow/dataset"
 
 class DatasetQueue(dg.QueuedRunCoordinator):
     """Notes on each run what it is of, and queues it."""
+
+    def register_instance(self, instance: dg.DagsterInstance) -> None:
+        """The queue belongs to an instance: that is where a daemon of this project begins, whoever has started it."""
+        super().register_instance(instance)
+        quieten_ticks()
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
         """Queue the run."""

@@ -1,6 +1,6 @@
 """The landing folder: `uploads/<pipeline>/`, where users drop files. Read only.
 
-What belongs here: which files there are datasets, with which options beside them. What does not: reading tables
+What belongs here: which files there are datasets, with which options beside them, and which are left alone. What does not: reading tables
 (`optiflow.upload`) and deciding what to run (`optiflow_dagster.sensors`).
 """
 
@@ -16,7 +16,10 @@ from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem, table_suf
 from optiflow.errors import TransientError, UserError
 from optiflow.options import parse_options_file
 from optiflow.plain_yaml import MAX_BYTES
-from resources.storage import UPLOADS, Storage, StoredObject, Unreadable
+from resources.storage import LAKE, UPLOADS, Storage, StoredObject, Unreadable
+
+LEFT_ALONE = f"{LAKE}/deleted-uploads"
+"""A note for each dataset that was deleted while its file stayed, `<pipeline>/<dataset>`: which state of which file."""
 
 MISNAMED_SUFFIX = ".options.yml"
 MENDABLE = (errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
@@ -237,6 +240,27 @@ def ensure_unchanged(storage: Storage, file: LandedFile) -> None:
         raise _gone(file)
     if LandedFile(table, options).etag != file.etag:
         raise TransientError(f"{file.name} changed while it was read: it will be read again once it is complete.")
+
+
+def leave_alone(storage: Storage, pipeline: str, dataset: str, file: LandedFile) -> None:
+    """Note that the dataset was deleted and its file stays: as it lies there now, it is not to be run by itself again."""
+    storage.write_bytes(f"{LEFT_ALONE}/{pipeline}/{dataset}", _state_of(file).encode())
+
+
+def left_alone(storage: Storage, pipeline: str, files: Mapping[str, LandedFile]) -> set[str]:
+    """Those of these files, by dataset id, that stayed when their dataset was deleted and have not changed since."""
+    if not files:
+        return set()
+    noted = {PurePosixPath(note.key).name for note in storage.list(f"{LEFT_ALONE}/{pipeline}")}
+    return {
+        dataset
+        for dataset in noted & files.keys()
+        if storage.read_bytes(f"{LEFT_ALONE}/{pipeline}/{dataset}").decode() == _state_of(files[dataset])
+    }
+
+
+def _state_of(file: LandedFile) -> str:
+    return f"{file.name}@{file.etag}@{file.changed_ns}"
 
 
 def _gone(file: LandedFile) -> TransientError:

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlparse
+from urllib.parse import quote, unquote, urlparse
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -113,9 +113,16 @@ class Settings(BaseSettings):
         address = urlparse(value or "file:///")
         # `file://var/optiflow` would name a machine called `var` and end up in /optiflow.
         is_file = address.scheme == "file" and not address.netloc and address.path.startswith("/")
-        is_s3 = address.scheme == "s3" and bool(address.netloc) and not address.query
+        is_s3 = address.scheme == "s3" and bool(address.netloc)
         if not (is_file or is_s3):
             raise ValueError("expected an address such as file:///var/optiflow or s3://bucket/prefix")
+        if found := re.search(r"[?#]", value or ""):
+            # What follows it is no part of an address's path: all would be written elsewhere.
+            mended = f"write it as {quote(found[0])}" if is_file else "choose a prefix without it"
+            raise ValueError(f"{value} holds {found[0]!r}, which ends the path of an address: {mended}")
+        path = unquote(address.path)
+        if is_file and ("\ufffd" in path or not path.isprintable()):
+            raise ValueError(f"{value} holds a % that stands for no letter: write a % of the path's own as %25")
         return value
 
     @model_validator(mode="after")

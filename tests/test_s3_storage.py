@@ -69,6 +69,20 @@ def test_objects_come_back_whole_below_their_prefix(s3: Any, prefix: str, tmp_pa
     assert storage.uri_for("lake/made") == f"s3://{BUCKET}/{below}"
 
 
+def test_a_folder_goes_with_all_that_is_below_it_and_nothing_beside_it(s3: Any, storage: S3Storage) -> None:
+    below = ["lake/a/shop/1.parquet", "lake/a/shop/deep/2.json", "lake/a/shop/.tmp-3"]
+    for key in (*below, "lake/a/shop-2/1.parquet", "lake/a/other"):
+        storage.write_bytes(key, b"1")
+    assert storage.folders("lake/a") == ("shop", "shop-2")
+    assert storage.folders("lake/none") == ()
+    assert sorted(found.key for found in storage.tree("lake/a/shop")) == sorted(below)
+    storage.remove_tree("lake/a/shop")
+    storage.remove_tree("lake/a/shop")
+    assert sorted(found.key for found in storage.tree("lake")) == ["lake/a/other", "lake/a/shop-2/1.parquet"]
+    assert storage.remove("lake/a/other")
+    assert not storage.remove("lake/a/other")
+
+
 def write_half(storage: S3Storage, key: str) -> None:
     with storage.writing(key) as path:
         path.write_bytes(b"half")

@@ -199,7 +199,7 @@ class Pipeline(ABC):
 
     def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
         """One of the prediction job's results, out of its folder of `.out` files."""
-        return pl.read_parquet(outputs / f"{name}.parquet.out")
+        return pl.read_parquet(outputs / f"{name}.parquet.out", glob=False)
 
     def named(
         self, result: pl.DataFrame, rows: pl.LazyFrame, options: DatasetOptions, taken: Sequence[str]

@@ -6,6 +6,7 @@ Heavy modules are imported by the command that needs them, so that `--help` and 
 import errno
 import json
 import sys
+import time
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ import click
 from optiflow import __version__
 from optiflow.errors import JobFailedError, OptiflowError, UserError
 from optiflow_dagster.cli.database import db
+from optiflow_dagster.cli.datasets import compare, delete, export, rename
 from optiflow_dagster.cli.endpoint import endpoint
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Commands(click.Group):
             _fail(str(error), WRONG_INPUT)
         except OptiflowError as error:
             _fail(str(error), FAILED)
+        except click.Abort:
+            _fail("Nothing was changed.", FAILED)  # the question was answered with no, or not at all
         except KeyboardInterrupt:
             _fail(
                 "Interrupted. A training job that has begun goes on; run the same command again to take it up.",
@@ -128,17 +132,19 @@ def run(pipeline: str, dataset: str) -> None:
 
 
 @main.command()
+@click.option("--all", "every", is_flag=True, help="All lines of long tables.")
 @click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
-def status(as_json: bool) -> None:
-    """Show datasets, jobs and models."""
+def status(every: bool, as_json: bool) -> None:
+    """Show datasets, one a line; what runs, what failed and why; jobs, models and where the reports lie."""
     from optiflow_dagster.cli import show
+    from optiflow_dagster.cli.status import print_status
+    from optiflow_dagster.cli.status import status as everything
     from optiflow_dagster.cli.workplace import open_workplace
 
-    rows = show.status(open_workplace())
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps(everything(open_workplace()), indent=2))
     else:
-        show.print_status(show.console(), rows)
+        print_status(show.console(), open_workplace(), every=every)
 
 
 @main.command()
@@ -149,13 +155,21 @@ def status(as_json: bool) -> None:
 def report(pipeline: str, dataset: str, revision: str | None, as_json: bool) -> None:
     """Show the newest report of DATASET under its own options, or that of any revision.
 
-    What options for one run alone led to has a revision of its own.
+    What options for one run alone led to has a revision of its own. If a newer report is being made, or its run failed,
+    that is said first, on standard error.
     """
     from optiflow_dagster.cli import show
+    from optiflow_dagster.cli.under_way import under_way
     from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
 
     workplace, spec = open_workplace(), pipeline_named(pipeline)
-    record, found = show.report_of(workplace, spec, dataset, revision)
+    now = under_way(workplace, spec, dataset) if revision is None else None
+    try:
+        record, found = workplace.installation.find_report(spec, dataset, revision)
+    except UserError as error:
+        raise now.instead_of_a_report(error) if now else error from None
+    if now:
+        click.echo(now.beside_a_report(), err=True)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -185,8 +199,8 @@ def search(text: str, limit: int, as_json: bool) -> None:
         click.echo("No series found. Try fewer or other words.")
 
 
-main.add_command(db)
-main.add_command(endpoint)
+for command in (db, endpoint, compare, delete, export, rename):
+    main.add_command(command)
 
 
 @main.command()
@@ -236,14 +250,15 @@ def _run(pipeline: str, dataset: str) -> None:
     from optiflow_dagster.definitions import build_definitions
     from optiflow_dagster.partitions import DATASETS
 
+    began = time.monotonic()
     with workplace.instance() as instance:
         instance.add_dynamic_partitions(str(DATASETS[pipeline].name), [dataset])
         definitions = build_definitions(workplace.settings, {pipeline: spec})
         failures = execute(definitions, f"{pipeline}_job", dataset, instance, console)
     if failures:
         raise _as_error(failures[0])
-    record, found = show.report_of(workplace, spec, dataset)
-    show.print_outcome(console, workplace, record, spec, found)
+    record, found = workplace.installation.find_report(spec, dataset)
+    show.print_outcome(console, workplace, record, spec, found, time.monotonic() - began)
 
 
 def _as_error(failure: "StepFailure") -> OptiflowError:

@@ -27,7 +27,7 @@ from optiflow_dagster.sensors.uploads_decision import (
     write_cursor,
 )
 from resources.aws.client import hurried
-from resources.landing import LandedFile, landing_prefix, read_landing
+from resources.landing import LandedFile, landing_prefix, left_alone, read_landing
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
@@ -100,7 +100,7 @@ def uploads_sensor(
             context.log.warning(fault)
         positions = {name: decision.position for name, decision in decisions.items()}
         cursor = keep(storage, memory, write_cursor(positions, memory.text), context.cursor)
-        return _result(context, decisions, faults, cursor)
+        return _result(context, storage, decisions, faults, cursor)
 
     return uploads_sensor
 
@@ -133,23 +133,27 @@ def _waits(file: LandedFile, now_ns: int) -> str:
 
 
 def _result(
-    context: dg.SensorEvaluationContext, decisions: Mapping[str, Decision], faults: list[str], cursor: str
+    context: dg.SensorEvaluationContext,
+    storage: Storage,
+    decisions: Mapping[str, Decision],
+    faults: list[str],
+    cursor: str,
 ) -> dg.SensorResult:
     requests: list[dg.RunRequest] = []
     partitions: list[dg.AddDynamicPartitionsRequest] = []
     notes = faults[:10]
     for name, decision in decisions.items():
-        ids: list[str] = []
-        for upload in decision.take:
-            try:
-                dataset = dataset_id(upload.file.name)
-            except UserError as error:
-                context.log.warning(str(error))
-                notes.append(str(error))
-                continue
-            ids.append(dataset)
-            requests.append(_request(name, dataset, upload))
-        partitions += [DATASETS[name].build_add_request(sorted(set(ids)))] if ids else []
+        named = _named(context, decision.take, notes)
+        alone = left_alone(storage, name, {dataset: upload.file for dataset, upload in named})
+        for dataset, upload in named:
+            if dataset in alone:
+                told = f"{upload.file.name} is left alone: its dataset was deleted, and the file has not changed since."
+                context.log.warning(told)
+                notes.append(told)
+        taken = [(dataset, upload) for dataset, upload in named if dataset not in alone]
+        requests += [_request(name, dataset, upload) for dataset, upload in taken]
+        ids = {dataset for dataset, _ in taken}
+        partitions += [DATASETS[name].build_add_request(sorted(ids))] if ids else []
         notes += [_waits(file, time.time_ns()) for file in decision.waiting[:10]]
         notes += [f"{decision.more} more files wait until the queue of runs is shorter."] if decision.more else []
     drop_replaced(context.instance, requests)
@@ -159,6 +163,20 @@ def _result(
         cursor=cursor,
         skip_reason=None if requests else " ".join(notes) or f"No new file for {', '.join(PIPELINES)}.",
     )
+
+
+def _named(
+    context: dg.SensorEvaluationContext, uploads: Sequence[Upload], notes: list[str]
+) -> list[tuple[str, Upload]]:
+    """The uploads with their dataset ids; one whose name makes none is told."""
+    found: list[tuple[str, Upload]] = []
+    for upload in uploads:
+        try:
+            found.append((dataset_id(upload.file.name), upload))
+        except UserError as error:
+            context.log.warning(str(error))
+            notes.append(str(error))
+    return found
 
 
 def _request(pipeline: str, dataset: str, upload: Upload) -> dg.RunRequest:

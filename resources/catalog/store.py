@@ -246,6 +246,12 @@ class CatalogStore:
         """Every model, the newest first."""
         return [ModelRecord(**row) for row in self._read(sa.select(models).order_by(models.c.created_at.desc()))]
 
+    def remove_dataset(self, pipeline: str, dataset: str) -> None:
+        """Take all rows of a dataset away, in every table or in none."""
+        with self._engine.begin() as connection:
+            for table in (jobs, models, datasets):
+                connection.execute(sa.delete(table).where(table.c.pipeline == pipeline, table.c.dataset == dataset))
+
     def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             return [dict(row) for row in connection.execute(query).mappings()]

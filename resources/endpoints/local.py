@@ -4,8 +4,8 @@ What belongs here: which model serves, kept in the lake, and answering. What doe
 which the module gives that the pipeline names as its `serving`.
 
 The state lies in `lake/<pipeline>/endpoint/<retailer>/state.json`, put in place whole; who changes it holds the lock of
-`state.lock` beside it from reading to writing. A deleted endpoint leaves a state without models, since nothing in the
-lake is ever removed. A state that cannot be read (a restored backup, a broken disk) is a failed endpoint, which the
+`state.lock` beside it from reading to writing. A deleted endpoint leaves a state without models, which goes
+with the rest of its dataset. A state that cannot be read (a restored backup, a broken disk) is a failed endpoint, which the
 next deployment mends.
 """
 

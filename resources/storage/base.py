@@ -1,7 +1,7 @@
 """What the rest of OptiFlow knows of the storage: objects by key, put in place whole.
 
 Keys are relative to the storage's root and use `/`. `uploads/` belongs to the user and is only ever read (the CLI's
-`upload` is the user); everything of ours lies under `lake/`. What does not belong here: any one kind of storage.
+`upload`, `delete` and `rename` are the user); everything of ours lies under `lake/`. What does not belong here: any one kind of storage.
 """
 
 import shutil
@@ -64,6 +64,22 @@ class Storage(dg.ConfigurableResource, ABC):
             prefix: The folder, without a slash at its end.
             unreadable: Gets the entries that are passed over because they cannot be read; one of them hides no other.
         """
+
+    @abstractmethod
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """The names of the folders directly below `prefix`, sorted; none for a prefix that does not exist."""
+
+    @abstractmethod
+    def tree(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below `prefix`, in its folders too, in no order; those whose name begins with a dot included."""
+
+    @abstractmethod
+    def remove(self, key: str) -> bool:
+        """Remove an object; False if there was none."""
+
+    @abstractmethod
+    def remove_tree(self, prefix: str) -> None:
+        """Remove all objects below `prefix`; nothing happens where there is none. Repeated, it goes on where it was cut off."""
 
     @abstractmethod
     def read_bytes(self, key: str) -> bytes:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlparse
 
 import polars as pl
 
-from optiflow.disk import make_folder, replace_on_disk
+from optiflow.disk import make_folder, replace_on_disk, to_disk
 from optiflow.errors import TransientError
 from optiflow.parquet import write_parquet
 from resources.storage.base import Storage, StoredObject, Unreadable, check_key
@@ -78,6 +79,36 @@ class FileStorage(Storage):
                 elif found is not None and unreadable is not None:
                     unreadable.append(found)
 
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """The names of the folders directly below `prefix`, sorted; links are not followed."""
+        try:
+            with os.scandir(self.path(prefix)) as entries:
+                return tuple(sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False)))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+
+    def tree(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below `prefix`; links to folders are not followed."""
+        for folder, _, names in os.walk(self.path(prefix)):
+            for name in names:
+                path = Path(folder, name)
+                found = path.lstat()
+                yield _object(path.relative_to(self.root).as_posix(), found)
+
+    def remove(self, key: str) -> bool:
+        """Remove a file; False if there was none."""
+        try:
+            self.path(key).unlink()
+        except FileNotFoundError:
+            return False
+        to_disk(self.path(key).parent)
+        return True
+
+    def remove_tree(self, prefix: str) -> None:
+        """Remove a folder with all that is in it."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.path(prefix))
+
     @contextlib.contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
         """The object as a local file, for programs that need a path; not to be written to."""
@@ -114,7 +145,7 @@ class FileStorage(Storage):
         """
         if not self.exists(key):
             raise FileNotFoundError(self.uri_for(key))
-        return pl.scan_parquet(self.path(key))
+        return pl.scan_parquet(self.path(key), glob=False)  # a `[` in the path is a letter like any other
 
     def write_parquet(self, key: str, frame: pl.DataFrame | pl.LazyFrame) -> None:
         """Put a frame in place as Parquet (zstd); a lazy frame is streamed."""

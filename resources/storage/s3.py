@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 
 import polars as pl
 
+from optiflow.errors import UserError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors
 from resources.aws.objects import download, reading
@@ -23,6 +24,7 @@ PART_BYTES = 16 << 20
 """Size of the parts of a large object, and the size from which an object is sent in parts."""
 
 THREADS = 8
+KEYS_A_REQUEST = 1000
 
 
 class S3Storage(Storage):
@@ -77,6 +79,46 @@ class S3Storage(Storage):
                     if name and not name.startswith("."):
                         modified = _nanoseconds(item["LastModified"])
                         yield StoredObject(f"{prefix}/{name}", item["Size"], modified, _etag(item))
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """The first parts of the keys below `prefix` that have further ones, sorted."""
+        folder = f"{self.full_key(prefix)}/"
+        with aws_errors(f"list {self.uri_for(prefix)}/"):
+            pages = client("s3").get_paginator("list_objects_v2")
+            found = pages.paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/")
+            names = (item["Prefix"][len(folder) : -1] for page in found for item in page.get("CommonPrefixes", ()))
+            return tuple(sorted(names))
+
+    def tree(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below `prefix`."""
+        folder = f"{self.full_key(prefix)}/"
+        with aws_errors(f"list {self.uri_for(prefix)}/"):
+            for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder):
+                for item in page.get("Contents", ()):
+                    key = f"{prefix}/{item['Key'][len(folder) :]}"
+                    yield StoredObject(key, item["Size"], _nanoseconds(item["LastModified"]), _etag(item))
+
+    def remove(self, key: str) -> bool:
+        """Remove an object; in a bucket with versions the earlier ones stay. False if there was none."""
+        if not self.exists(key):
+            return False
+        with aws_errors(f"delete {self.uri_for(key)}"):
+            client("s3").delete_object(Bucket=self.bucket, Key=self.full_key(key))
+        return True
+
+    def remove_tree(self, prefix: str) -> None:
+        """Remove all objects below `prefix`, a thousand a request; in a bucket with versions the earlier ones stay."""
+        keys = [{"Key": self.full_key(found.key)} for found in self.tree(prefix)]
+        for start in range(0, len(keys), KEYS_A_REQUEST):
+            with aws_errors(f"delete {self.uri_for(prefix)}/"):
+                answer = client("s3").delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": keys[start : start + KEYS_A_REQUEST], "Quiet": True}
+                )
+            for error in answer.get("Errors", ()):
+                raise UserError(
+                    f"Cannot delete s3://{self.bucket}/{error['Key']}: {error.get('Code')}, {error.get('Message')}. "
+                    "Allow s3:DeleteObject there, then run it again."
+                )
 
     def read_bytes(self, key: str) -> bytes:
         """The object's bytes.

@@ -105,7 +105,7 @@ class Turnover(Pipeline):
             },
         ),
         "price_curve": Result(
-            "Price times chance of a sale within 30 days over a grid of prices, for the newest items of each category.",
+            "Price times chance of a sale within 30 days over a grid of prices, per category.",
             {
                 "group": ("String", "The category"),
                 "usual_price": ("Float64", "Median price of the category"),
