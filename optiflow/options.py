@@ -14,10 +14,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from optiflow.errors import UserError
+from optiflow.spans import Span
 
 HORIZON = "horizon"
 ADDED_LATER = ("columns", "duplicates", HORIZON)
 """Options that the first digests knew nothing of: at their defaults they are left out, so that revisions stay as they are."""
+
+NOT_OF_THE_ROWS = ("retrain_every",)
+"""Options that say when something is done, not what: they are in no digest, so that another pace is no other revision."""
 
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]
 
@@ -55,6 +59,9 @@ class DatasetOptions(BaseModel):
     horizon: int | None = Field(default=None, ge=1, le=1000)
     """How many periods ahead is forecast, and held out to judge it; the pipeline's own choice if None."""
 
+    retrain_every: Span = "1d"
+    """How often, at most, a folder of files that grows is trained on anew: `30min`, `12h`, `1d`, `1w`; `0` at every drop."""
+
     @field_validator("hyperparameters", mode="before")
     @classmethod
     def _hyperparameters_are_strings(cls, value: Any) -> Any:
@@ -65,7 +72,7 @@ class DatasetOptions(BaseModel):
         """sha256 hex of the canonical form: equal options, equal digest, also with a later version's new options."""
         fields = type(self).model_fields
         unset = {name for name in ADDED_LATER if getattr(self, name) == fields[name].default}
-        said = self.model_dump(mode="json", exclude=unset)
+        said = self.model_dump(mode="json", exclude=unset.union(NOT_OF_THE_ROWS))
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

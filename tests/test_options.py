@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from optiflow import spans
 from optiflow.errors import UserError
-from optiflow.options import DatasetOptions, merge_options, parse_options_file
+from optiflow.options import NOT_OF_THE_ROWS, DatasetOptions, merge_options, parse_options_file
 
 
 def test_later_layers_win_and_nested_ones_key_by_key() -> None:
@@ -88,7 +89,7 @@ def test_every_option_changes_the_digest() -> None:
         "duplicates": "sum",
         "horizon": 3,
     }
-    assert set(changed) == set(DatasetOptions.model_fields)
+    assert set(changed) == set(DatasetOptions.model_fields) - set(NOT_OF_THE_ROWS)
     digests = {merge_options({key: value}).digest() for key, value in changed.items()}
     assert len(digests | {DatasetOptions().digest()}) == len(changed) + 1
 
@@ -113,3 +114,18 @@ def test_an_options_file_is_a_mapping_and_an_empty_one_says_nothing() -> None:
 def test_what_is_no_mapping_is_refused_with_the_file_and_the_line(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse_options_file(text, "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"), [("30min", 1800), ("12h", 43_200), ("1d", 86_400), ("2 w", 14 * 86_400), ("0", 0), (0, 0)]
+)
+def test_a_pace_is_read_as_people_write_it_and_makes_no_other_revision(span: object, expected: int) -> None:
+    options = merge_options({"retrain_every": span})
+    assert spans.seconds(options.retrain_every) == expected
+    assert options.digest() == DatasetOptions().digest()
+
+
+@pytest.mark.parametrize("span", ["daily", "1", "-1d", "1.5h", "", "1month", True, [1]])
+def test_a_pace_that_is_none_is_refused_with_an_example(span: object) -> None:
+    with pytest.raises(UserError, match=r"'retrain_every' is .*such as 30min, 12h, 1d or 1w"):
+        merge_options({"retrain_every": span})

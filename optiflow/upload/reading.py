@@ -67,7 +67,20 @@ def read_upload(path: Path, file_name: str, options: DatasetOptions, pipeline: "
     """
     if pipeline is not None:
         check_options(options, pipeline, file_name)
-    raw = read_table(path, file_name, options.drop_columns)
+    return read_rows(read_cells(path, file_name, options), file_name, options, pipeline)
+
+
+def read_cells(path: Path, file_name: str, options: DatasetOptions) -> RawTable:
+    """The cells of one file, before types and roles.
+
+    Raises:
+        UserError: the file cannot be read as the table that its name promises.
+    """
+    return read_table(path, file_name, options.drop_columns)
+
+
+def read_rows(raw: RawTable, file_name: str, options: DatasetOptions, pipeline: "Pipeline | None") -> Upload:
+    """Type and validate the cells of one file, or of all files of a folder; arguments and errors as of `read_upload`."""
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
     naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None

@@ -1,4 +1,4 @@
-"""`uploads_sensor`: a file in a landing folder becomes a run of its pipeline's first part."""
+"""`uploads_sensor`: a file in a landing folder, or a folder of files, becomes a run of its pipeline's first part."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from optiflow.dataset_id import dataset_id
+from optiflow import spans
 from optiflow.errors import TransientError, UserError
+from optiflow.options import DatasetOptions, merge_options
 from optiflow.pipelines import PIPELINES
 from optiflow_dagster.asked_runs import count_queued_uploads, with_runs
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.former_ids import id_in_use
 from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events import evaluate
 from optiflow_dagster.sensors.uploads_cursor import keep, recall
@@ -23,11 +25,12 @@ from optiflow_dagster.sensors.uploads_decision import (
     Position,
     Upload,
     choose_uploads,
+    digest,
     read_cursor,
     write_cursor,
 )
 from resources.aws.client import hurried
-from resources.landing import LandedFile, landing_prefix, read_landing
+from resources.landing import LandedFile, landing_prefix, read_landing, read_options
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
@@ -55,7 +58,7 @@ def uploads_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def uploads_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
-        """Watches uploads/<pipeline>/ and starts a run for every new or changed file, once it is complete."""
+        """Watches uploads/<pipeline>/ and starts a run for every new or changed file or folder, once it is complete."""
         with hurried():
             if queue_url is not None:
                 assert isinstance(storage, S3Storage)
@@ -94,6 +97,7 @@ def uploads_sensor(
                 overlap=S3_OVERLAP if isinstance(storage, S3Storage) else DISK_OVERLAP,
                 unreadable=[f"{landing_prefix(name)}/{table}" for table in landing.faults],
                 have_runs=_have_runs(context.instance, name),
+                pause_ns=lambda folder: pause_seconds(storage, folder) * 10**9,
             )
             faults += _clock_faults(landing.folder, decisions[name])
         for fault in faults:
@@ -103,6 +107,14 @@ def uploads_sensor(
         return _result(context, decisions, faults, cursor)
 
     return uploads_sensor
+
+
+def pause_seconds(storage: Storage, folder: LandedFile) -> int:
+    """How long a folder only collects after it was taken, as its options say."""
+    try:
+        return spans.seconds(merge_options(read_options(storage, folder)).retrain_every)
+    except (TransientError, UserError):  # the run will say what is wrong
+        return spans.seconds(DatasetOptions().retrain_every)
 
 
 def _have_runs(instance: dg.DagsterInstance, pipeline: str) -> HaveRuns:
@@ -132,6 +144,11 @@ def _waits(file: LandedFile, now_ns: int) -> str:
     return f"{file.name} is empty or still being written."
 
 
+def _gathers(folder: LandedFile, position: Position) -> str:
+    due = position.folders[digest(folder.table.key)].due_ns
+    return f"What is new in {folder.name}/ waits until {_told(due)}, as its option retrain_every says."
+
+
 def _result(
     context: dg.SensorEvaluationContext, decisions: Mapping[str, Decision], faults: list[str], cursor: str
 ) -> dg.SensorResult:
@@ -142,7 +159,7 @@ def _result(
         ids: list[str] = []
         for upload in decision.take:
             try:
-                dataset = dataset_id(upload.file.name)
+                dataset = id_in_use(context.instance, name, upload.file.dataset, upload.file.stem)
             except UserError as error:
                 context.log.warning(str(error))
                 notes.append(str(error))
@@ -151,6 +168,7 @@ def _result(
             requests.append(_request(name, dataset, upload))
         partitions += [DATASETS[name].build_add_request(sorted(set(ids)))] if ids else []
         notes += [_waits(file, time.time_ns()) for file in decision.waiting[:10]]
+        notes += [_gathers(file, decision.position) for file in decision.gathering[:10]]
         notes += [f"{decision.more} more files wait until the queue of runs is shorter."] if decision.more else []
     drop_replaced(context.instance, requests)
     return dg.SensorResult(
