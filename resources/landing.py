@@ -29,7 +29,7 @@ MENDABLE = (errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETO
 """What the system says of a folder that stays unreadable until somebody mends it."""
 
 
-OURS_NOT = "_"
+ASIDE = "_"
 """What names in and of folders begin with that hold no data: Spark writes `_SUCCESS` and `_temporary`."""
 
 
@@ -128,7 +128,7 @@ def read_folder(storage: Storage, key: str) -> LandedFile | None:
 
 
 def _is_aside(name: str) -> bool:
-    return any(part.startswith(OURS_NOT) for part in name.split("/"))
+    return any(part.startswith(ASIDE) for part in name.split("/"))
 
 
 @dataclass(frozen=True)

@@ -89,16 +89,19 @@ def main() -> None:
     multiple=True,
     help="Any other option as key=value, such as split.strategy=random. Repeatable.",
 )
+@click.option("--into", help="Add FILE to the folder of this dataset, such as one file a day.")
 def upload(
     file: Path,
     pipeline: str,
+    into: str | None,
     target: str | None,
     date_column: str | None,
     series: str | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Check FILE, then put it and its options into the landing folder."""
+    """Check FILE, or a folder of files, then put it and its options into the landing folder."""
     from optiflow_dagster.cli.landing import land, parse_assignments
+    from optiflow_dagster.cli.landing_folder import land_folder, land_into
     from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
 
     source, spec = file.absolute(), pipeline_named(pipeline)
@@ -106,7 +109,10 @@ def upload(
     flags |= {k: v for k, v in (("target", target), ("date_column", date_column)) if v is not None}
     if series is not None:
         flags["fred_series"] = [part.strip() for part in series.split(",") if part.strip()]
-    dataset, table = land(open_workplace(), spec, source, flags)
+    if into is not None:
+        dataset, table = land_into(open_workplace(), spec, source, into, flags)
+    else:
+        dataset, table = (land_folder if source.is_dir() else land)(open_workplace(), spec, source, flags)
     said = [f"{table.rows_in:,} rows", f"{table.rejected['row'].n_unique():,} rejected"]
     said += [f"{table.merged:,} merged"] if table.merged else []
     said += [f"target {table.target}"] if table.target else []

@@ -3,16 +3,16 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
-from optiflow import spans
 from optiflow.errors import TransientError, UserError
-from optiflow.options import DatasetOptions, merge_options
 from optiflow.pipelines import PIPELINES
 from optiflow_dagster.asked_runs import count_queued_uploads, with_runs
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.folder_pace import pause_ns
 from optiflow_dagster.sensors.former_ids import id_in_use
 from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events import evaluate
@@ -30,7 +30,7 @@ from optiflow_dagster.sensors.uploads_decision import (
     write_cursor,
 )
 from resources.aws.client import hurried
-from resources.landing import LandedFile, landing_prefix, read_landing, read_options
+from resources.landing import LandedFile, landing_prefix, read_landing
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
@@ -62,7 +62,7 @@ def uploads_sensor(
         with hurried():
             if queue_url is not None:
                 assert isinstance(storage, S3Storage)
-                return evaluate(context, storage, UploadQueue(queue_url), jobs)
+                return evaluate(context, storage, UploadQueue(queue_url), jobs, int(settle_seconds * 1e9))
             try:
                 return _listed(context, storage)
             except (TransientError, UserError) as error:
@@ -97,7 +97,7 @@ def uploads_sensor(
                 overlap=S3_OVERLAP if isinstance(storage, S3Storage) else DISK_OVERLAP,
                 unreadable=[f"{landing_prefix(name)}/{table}" for table in landing.faults],
                 have_runs=_have_runs(context.instance, name),
-                pause_ns=lambda folder: pause_seconds(storage, folder) * 10**9,
+                pause_ns=partial(pause_ns, storage),
             )
             faults += _clock_faults(landing.folder, decisions[name])
         for fault in faults:
@@ -107,14 +107,6 @@ def uploads_sensor(
         return _result(context, decisions, faults, cursor)
 
     return uploads_sensor
-
-
-def pause_seconds(storage: Storage, folder: LandedFile) -> int:
-    """How long a folder only collects after it was taken, as its options say."""
-    try:
-        return spans.seconds(merge_options(read_options(storage, folder)).retrain_every)
-    except (TransientError, UserError):  # the run will say what is wrong
-        return spans.seconds(DatasetOptions().retrain_every)
 
 
 def _have_runs(instance: dg.DagsterInstance, pipeline: str) -> HaveRuns:

@@ -40,6 +40,7 @@ class StockMovements(Pipeline):
         Role("item_category", "key", ("category", "item_group")),
         Role("created_at", "date", ("created_at_ts", "timestamp", "created", "booked_at", "date")),
     )
+    row_keys = ("transaction_id", "item_id", "warehouse_id")
     scoring_reads = ("train", "test")
     has_actuals = False
     results = {
