@@ -7,13 +7,15 @@ import dagster as dg
 
 from assets.fred import observations_asset
 from assets.links import chain_definitions
+from assets.sources import pulled_asset
 from optiflow.pipelines import PIPELINES
-from optiflow_dagster.jobs import fred_job, pipeline_jobs
-from optiflow_dagster.partitions import DATASETS, SERIES
+from optiflow_dagster.jobs import fred_job, pipeline_jobs, pull_job
+from optiflow_dagster.partitions import DATASETS, SERIES, SOURCES
 from optiflow_dagster.schedules import fred_schedule, retraining_schedule
 from optiflow_dagster.sensors.external_jobs import external_jobs_sensor
 from optiflow_dagster.sensors.run_failure import run_failure_sensor
 from optiflow_dagster.sensors.runs_retention import runs_retention_sensor
+from optiflow_dagster.sensors.sources import sources_sensor
 from optiflow_dagster.sensors.unstarted_runs import unstarted_runs_sensor
 from optiflow_dagster.sensors.uploads import uploads_sensor
 from resources.adapters import Adapters
@@ -23,18 +25,19 @@ from resources.settings import Settings, load_settings
 def build_definitions(settings: Settings, **resource_overrides: object) -> dg.Definitions:
     """A fresh `Definitions`; `resource_overrides` replace resources by name, so that callers swap parts."""
     jobs = {name: pipeline_jobs(pipeline) for name, pipeline in PIPELINES.items()}
-    refresh = fred_job()
+    refresh, pulling = fred_job(), pull_job()
     own = dg.Definitions(
-        assets=[observations_asset(SERIES, settings.owners)],
-        jobs=[refresh, *(job for parts in jobs.values() for job in parts.all())],
+        assets=[observations_asset(SERIES, settings.owners), pulled_asset(SOURCES, settings.owners)],
+        jobs=[refresh, pulling, *(job for parts in jobs.values() for job in parts.all())],
         schedules=[
             fred_schedule(refresh),
             *(retraining_schedule(pipeline, jobs[name]) for name, pipeline in PIPELINES.items()),
         ],
         sensors=[
             uploads_sensor(jobs, settings.upload_settle_seconds, settings.upload_queue_url),
+            sources_sensor(pulling),
             external_jobs_sensor(jobs.values()),
-            unstarted_runs_sensor([refresh, *(job for parts in jobs.values() for job in parts.parts())]),
+            unstarted_runs_sensor([refresh, pulling, *(job for parts in jobs.values() for job in parts.parts())]),
             run_failure_sensor(settings.alert_url),
             runs_retention_sensor(settings.keep_runs_days),
         ],

@@ -167,6 +167,29 @@ def report(pipeline: str, dataset: str, revision: str | None, as_json: bool) -> 
         show.print_report(show.console(), workplace, spec, record)
 
 
+@main.command()
+@click.argument("name")
+def pull(name: str) -> None:
+    """Put what is new in the source NAME of sources.yaml into the landing folder."""
+    from optiflow_dagster.cli.workplace import open_workplace
+
+    sources = open_workplace().adapters.sources
+    found = sources.pull(name)
+    for note in found.notes:
+        click.echo(f"Note: {note}")
+    read = f"{found.read:,} rows read in {found.pages:,} pages"
+    reached = "" if found.mark is None else f", up to {found.mark}"
+    if found.file is None:
+        click.echo(f"{name}: nothing new ({read}{reached}).")
+        return
+    source = sources.described()[name]
+    click.echo(f"{name}: {found.rows:,} new rows ({read}{reached}).")
+    click.echo(
+        f"Put into dataset {source.dataset}: {found.file}. If Dagster is running (make dev) it will be taken; else: "
+        f"optiflow run {source.pipeline} {source.dataset}"
+    )
+
+
 @main.group()
 def fred() -> None:
     """Look for FRED series."""
