@@ -13,7 +13,8 @@ from aws_double.client import REGION, AwsDouble
 
 from optiflow.errors import TransientError, UserError
 from resources.failures import told_plainly
-from resources.storage import FileStorage, S3Storage, storage_at
+from resources.landing import find_upload
+from resources.storage import FileStorage, S3Storage, Unreadable, storage_at
 from resources.storage.s3 import PART_BYTES
 
 BUCKET = "optiflow-test"
@@ -101,6 +102,17 @@ def test_a_listing_has_the_objects_of_one_folder_over_all_pages(storage: S3Stora
     assert sorted(found) == [f"uploads/orders/{n:04d}.csv" for n in range(1203)]
     assert list(storage.list("uploads/none")) == []
     assert len(aws.requests("s3:ListObjectsV2")) == 3
+
+
+def test_folders_of_a_listing_are_named_and_walked_to_any_depth(storage: S3Storage) -> None:
+    for key in ("a.csv", "shop/a.csv", "shop/day=1/b.csv", "shop/.hidden/c.csv", "shop/~$d.xlsx", "shop/", ".x/a.csv"):
+        storage.write_bytes(f"uploads/orders/{key}", b"12")
+    unreadable: list[Unreadable] = []
+    assert [item.key for item in storage.list("uploads/orders", unreadable)] == ["uploads/orders/a.csv"]
+    assert unreadable == [Unreadable("shop", "a folder", is_folder=True)]
+    walked = [item.key for item in storage.walk("uploads/orders/shop")]
+    assert walked == ["uploads/orders/shop/a.csv", "uploads/orders/shop/day=1/b.csv"]
+    assert find_upload(storage, "orders", "shop").table.size == 4
 
 
 def test_parquet_comes_back_as_it_was_lazy_or_not(storage: S3Storage) -> None:

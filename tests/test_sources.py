@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -402,11 +403,8 @@ def test_a_source_is_due_once_in_each_period() -> None:
     assert [(n - 10) / 2 for n in changes] == [2.5, 26.5]
 
 
-def test_the_sensor_asks_for_each_source_in_its_time_and_its_run_pulls_it(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    definitions = build_definitions(load_settings(home=tmp_path))
-    repository = definitions.get_repository_def()
+def test_the_sensor_asks_for_each_source_in_its_time_and_its_run_pulls_it(place: Place, tmp_path: Path) -> None:
+    repository = build_definitions(load_settings(home=tmp_path)).get_repository_def()
     sensor, sources = repository.get_sensor_def("sources_sensor"), Sources(folder=str(tmp_path), storage=place.storage)
 
     def tick(instance: dg.DagsterInstance, cursor: str | None) -> Any:
@@ -426,10 +424,10 @@ def test_the_sensor_asks_for_each_source_in_its_time_and_its_run_pulls_it(
         (request,) = first.run_requests
         assert request.partition_key == "erp"
         assert not tick(instance, first.cursor).run_requests
-        monkeypatch.setattr(
-            "optiflow_dagster.sensors.sources.time.time", lambda: (json.loads(first.cursor)["erp"] + 1) * 3600
-        )
-        (later,) = tick(instance, first.cursor).run_requests
+        next_hour = (json.loads(first.cursor)["erp"] + 1) * 3600.0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "time", lambda: next_hour)
+            (later,) = tick(instance, first.cursor).run_requests
         assert later.run_key != request.run_key
         instance.add_dynamic_partitions("optiflow_sources", ["erp"])
         job = build_definitions(load_settings(home=tmp_path), sources=sources).resolve_job_def("pull_job")

@@ -177,7 +177,7 @@ def pull(name: str) -> None:
     found = sources.pull(name)
     for note in found.notes:
         click.echo(f"Note: {note}")
-    read = f"{found.read:,} rows read in {found.pages:,} pages"
+    read = f"{found.read:,} rows read in {found.pages:,} {'page' if found.pages == 1 else 'pages'}"
     reached = "" if found.mark is None else f", up to {found.mark}"
     if found.file is None:
         click.echo(f"{name}: nothing new ({read}{reached}).")

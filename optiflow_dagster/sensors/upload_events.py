@@ -86,7 +86,7 @@ def evaluate(
         requests.append(_request(pipeline, dataset, run_key))
     waiting = sum(drops.run_key is not None for drops in folders.values())
     notes += [*reading.passed_over, *([memory.fault] if memory.fault else [])]
-    notes += [f"{waiting} folders collect files until they are due."] if waiting else []
+    notes += [f"Folders that collect files until they are due: {waiting}."] if waiting else []
     drop_replaced(context.instance, requests)
     return dg.SensorResult(
         run_requests=requests,
