@@ -82,7 +82,7 @@ class S3Storage(Storage):
             for item in page.get("Contents", ()):
                 name = item["Key"][start:]
                 # A console marks an empty folder by an object whose name ends with a slash.
-                if not name.endswith("/") and not any(part.startswith(HIDDEN) for part in name.split("/")):
+                if name and not name.endswith("/") and not any(part.startswith(HIDDEN) for part in name.split("/")):
                     yield _object(f"{prefix}/{name}", item)
 
     def _pages(self, prefix: str, **asked: str) -> Iterator[dict[str, Any]]:
