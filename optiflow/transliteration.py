@@ -157,6 +157,8 @@ def to_latin(text: str) -> tuple[str, bool]:
     Letters of Latin script that cannot be folded (`ß`) are left out and not counted as lost: ids that exist already were
     made so.
     """
+    if text.isascii():
+        return text, True
     spelt, is_whole = "", True
     for letter in unicodedata.normalize("NFC", text):
         if letter.lower() in _SPELT:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from optiflow.dataset_id import (
+    MAX_LENGTH,
     OPTIONS_SUFFIX,
     dataset_id,
     file_stem,
@@ -237,8 +238,12 @@ def live_datasets(storage: Storage, pipeline: str) -> set[str]:
     landing = read_landing(storage, pipeline)
     live = {dataset for dataset, found in landing.by_dataset().items() if _is_live(found, landing.folder, dataset)}
     # Which file a former id stands for is for the run to say: it knows what the dataset was made from.
-    named = [(file, name) for file in landing.files if (name := _id_or_none(file))]
-    return live | {former for file, name in named if (former := former_id(file.stem)) and former != name}
+    unlike = [file for file in landing.files if not file.name.isascii() or len(file.name) > MAX_LENGTH]
+    return live | {
+        former
+        for file in unlike
+        if (name := _id_or_none(file)) and (former := former_id(file.stem)) not in (None, name)
+    }
 
 
 def _is_live(found: list[LandedFile], folder: str, dataset: str) -> bool:
