@@ -27,7 +27,8 @@ from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, revision_of
 from resources.fred import FredResource
 from resources.lake import table_metadata
-from resources.landing import ensure_unchanged, find_upload, opened, read_options, sha256_of
+from resources.landed import read_landed
+from resources.landing import ensure_unchanged, find_upload, read_options
 from resources.revision import pin
 from resources.storage import Storage
 
@@ -69,17 +70,14 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         catalog: Catalog,
         fred: FredResource,
     ) -> pl.DataFrame:
-        from optiflow.upload import read_upload
-
-        file = find_upload(storage, pipeline.name, context.partition_key)
+        known = catalog.open().dataset(pipeline.name, context.partition_key)
+        file = find_upload(storage, pipeline.name, context.partition_key, known.file_name if known else None)
         beside = read_options(storage, file)
         merge_options(beside, where=f"{file.name}{OPTIONS_SUFFIX}")  # alone, so that the message says where it is wrong
         own = merge_options(pipeline.default_options, beside)
         options = merge_options(pipeline.default_options, beside, config.options, where=f"options of {file.name}")
         pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
-        with opened(storage, file) as path:
-            version = sha256_of(path)
-            table = read_upload(path, file.name, options, pipeline, chain.limits)
+        version, table, shown, warnings = read_landed(storage, file, options, pipeline, chain.limits)
         ensure_unchanged(storage, file)
         # A run that only spells out the date column that is found anyway has the dataset's own options.
         standing = options == own.model_copy(update={} if own.date_column else {"date_column": options.date_column})
@@ -102,20 +100,21 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         if table.notes:
             storage.write_bytes(record.key("upload", NOTES), json.dumps(table.notes).encode())
         remarks = pipeline.remarks(table.accepted, options)
-        for remark in remarks:
+        for remark in (*remarks, *warnings):
             context.log.warning(remark)
         catalog.open().put_dataset(record)
         pin(context.instance, context.run.run_id, record)
         context.add_output_metadata(
             {
                 "file": file.name,
+                **shown,
                 "rows_in": table.rows_in,
                 "rejected_rows": table.rejected[ROW].n_unique() - table.left_out,
                 **({"left_out_rows": table.left_out} if table.left_out else {}),
                 **({"merged_rows": table.merged} if table.merged else {}),
                 **({"notes": " ".join(table.notes)} if table.notes else {}),
                 **pipeline.counts(table.accepted, options),
-                **({"warning": "\n".join(remarks)} if remarks else {}),
+                **({"warning": "\n".join((*remarks, *warnings))} if remarks or warnings else {}),
                 "rejected": table_metadata(storage, record.key("rejected"), table.rejected)["preview"],
                 "options": dg.MetadataValue.json(options.model_dump(mode="json")),
                 "date_formats": dg.MetadataValue.json(table.date_formats),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from optiflow.errors import UserError
 from optiflow.plain_yaml import read_yaml
+from optiflow.spans import Span
 
 HORIZON = "horizon"
 SHOWN = 60
@@ -40,6 +41,9 @@ TEXTS = (
 """Options that are text, or lists of texts."""
 
 NESTED = ("split", "hyperparameters", "columns", "movement_types")
+
+NOT_OF_THE_ROWS = ("retrain_every",)
+"""Options that say when something is done, not what: they are in no digest, so that another pace is no other revision."""
 
 SeriesId = Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")]
 
@@ -132,6 +136,9 @@ class DatasetOptions(BaseModel):
     week_date: Literal["begins", "ends"] | None = None
     """Whether the date of a week is its first day or its last; the report says that it does not know if None."""
 
+    retrain_every: Span = "1d"
+    """How often, at most, a folder of files that grows is trained on anew: `30min`, `12h`, `1d`, `1w`; `0` at every drop."""
+
     @field_validator("hyperparameters", mode="before")
     @classmethod
     def _hyperparameters_are_strings(cls, value: Any) -> Any:
@@ -142,7 +149,7 @@ class DatasetOptions(BaseModel):
         """sha256 hex of the canonical form: equal options, equal digest, also with a later version's new options."""
         fields = type(self).model_fields
         unset = {name for name in ADDED_LATER if getattr(self, name) == fields[name].default}
-        said = self.model_dump(mode="json", exclude=unset)
+        said = self.model_dump(mode="json", exclude=unset.union(NOT_OF_THE_ROWS))
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

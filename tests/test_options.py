@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from optiflow import spans
 from optiflow.errors import UserError
-from optiflow.options import DatasetOptions, merge_options, parse_options_file
+from optiflow.options import NOT_OF_THE_ROWS, DatasetOptions, merge_options, parse_options_file
 
 
 def test_later_layers_win_and_nested_ones_key_by_key() -> None:
@@ -104,7 +105,7 @@ def test_every_option_changes_the_digest() -> None:
         "currency": "EUR",
         "week_date": "ends",
     }
-    assert set(changed) == set(DatasetOptions.model_fields)
+    assert set(changed) == set(DatasetOptions.model_fields) - set(NOT_OF_THE_ROWS)
     digests = {merge_options({key: value}).digest() for key, value in changed.items()}
     assert len(digests | {DatasetOptions().digest()}) == len(changed) + 1
 
@@ -133,3 +134,18 @@ def test_what_is_no_mapping_is_refused_with_the_file_and_the_line(text: str, mes
 def test_words_for_nothing_may_be_numbers_or_one_word_alone() -> None:
     assert merge_options({"null_values": [-999, "unsold"]}).null_values == ("-999", "unsold")
     assert merge_options({"null_values": "unsold"}).null_values == ("unsold",)
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"), [("30min", 1800), ("12h", 43_200), ("1d", 86_400), ("2 w", 14 * 86_400), ("0", 0), (0, 0)]
+)
+def test_a_pace_is_read_as_people_write_it_and_makes_no_other_revision(span: object, expected: int) -> None:
+    options = merge_options({"retrain_every": span})
+    assert spans.seconds(options.retrain_every) == expected
+    assert options.digest() == DatasetOptions().digest()
+
+
+@pytest.mark.parametrize("span", ["daily", "1", "-1d", "1.5h", "", "1month", True, [1]])
+def test_a_pace_that_is_none_is_refused_with_an_example(span: object) -> None:
+    with pytest.raises(UserError, match=r"'retrain_every' is .*such as 30min, 12h, 1d or 1w"):
+        merge_options({"retrain_every": span})

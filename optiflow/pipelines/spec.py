@@ -86,6 +86,8 @@ class Pipeline(ABC):
     """The columns that its uploads have; none where options name target and date."""
     target: ClassVar[str | None] = None
     """The role that is predicted; None where options name a column, or where nothing is."""
+    row_keys: ClassVar[tuple[str, ...]] = ()
+    """The roles that tell whether a row of another file of a folder is the same one; the whole row where there are none."""
     default_options: ClassVar[Mapping[str, Any]] = {}
     own_options: ClassVar[tuple[str, ...]] = ()
     """Those of `horizon`, `duplicates`, `unfinished`, `movement_types` and `week_date` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""

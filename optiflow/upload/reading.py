@@ -91,8 +91,21 @@ def read_upload(
     """
     if pipeline is not None:
         check_options(options, pipeline, file_name)
+    return read_rows(read_cells(path, file_name, options, limits), file_name, options, pipeline)
+
+
+def read_cells(path: Path, file_name: str, options: DatasetOptions, limits: ReadLimits = LIMITS) -> RawTable:
+    """The cells of one file, before types and roles.
+
+    Raises:
+        UserError: the file cannot be read as the table that its name promises.
+    """
     raw = filled_down(read_table(path, file_name, options, limits), options.fill_down, file_name)
-    raw = raw.with_nulls(options.null_values)
+    return raw.with_nulls(options.null_values)
+
+
+def read_rows(raw: RawTable, file_name: str, options: DatasetOptions, pipeline: "Pipeline | None") -> Upload:
+    """Type and validate the cells of one file, or of all files of a folder; arguments and errors as of `read_upload`."""
     today = datetime.now(UTC).date()
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)

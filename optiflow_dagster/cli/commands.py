@@ -93,16 +93,19 @@ def main() -> None:
     multiple=True,
     help="Any other option as key=value, such as split.strategy=random. Repeatable.",
 )
+@click.option("--into", help="Add FILE to the folder of this dataset, such as one file a day.")
 def upload(
     file: Path,
     pipeline: str,
+    into: str | None,
     target: str | None,
     date_column: str | None,
     series: str | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Check FILE, then put it and its options into the landing folder."""
+    """Check FILE, or a folder of files, then put it and its options into the landing folder."""
     from optiflow_dagster.cli.landing import land, parse_assignments
+    from optiflow_dagster.cli.landing_folder import land_folder, land_into
     from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
 
     source, spec = file.absolute(), pipeline_named(pipeline)
@@ -110,7 +113,10 @@ def upload(
     flags |= {k: v for k, v in (("target", target), ("date_column", date_column)) if v is not None}
     if series is not None:
         flags["fred_series"] = [part.strip() for part in series.split(",") if part.strip()]
-    dataset, table = land(open_workplace(), spec, source, flags)
+    if into is not None:
+        dataset, table = land_into(open_workplace(), spec, source, into, flags)
+    else:
+        dataset, table = (land_folder if source.is_dir() else land)(open_workplace(), spec, source, flags)
     said = [f"{table.rows_in:,} rows", f"{table.rejected['row'].n_unique() - table.left_out:,} rejected"]
     said += [f"{table.left_out:,} left out"] if table.left_out else []
     said += [f"{table.merged:,} merged"] if table.merged else []
@@ -174,6 +180,29 @@ def report(pipeline: str, dataset: str, revision: str | None, as_json: bool) -> 
         click.echo(json.dumps(found, indent=2))
     else:
         show.print_report(show.console(), workplace, spec, record)
+
+
+@main.command()
+@click.argument("name")
+def pull(name: str) -> None:
+    """Put what is new in the source NAME of sources.yaml into the landing folder."""
+    from optiflow_dagster.cli.workplace import open_workplace
+
+    sources = open_workplace().adapters.sources
+    found = sources.pull(name)
+    for note in found.notes:
+        click.echo(f"Note: {note}")
+    read = f"{found.read:,} rows read in {found.pages:,} {'page' if found.pages == 1 else 'pages'}"
+    reached = "" if found.mark is None else f", up to {found.mark}"
+    if found.file is None:
+        click.echo(f"{name}: nothing new ({read}{reached}).")
+        return
+    source = sources.described()[name]
+    click.echo(f"{name}: {found.rows:,} new rows ({read}{reached}).")
+    click.echo(
+        f"Put into dataset {source.dataset}: {found.file}. If Dagster is running (make dev) it will be taken; else: "
+        f"optiflow run {source.pipeline} {source.dataset}"
+    )
 
 
 @main.group()
@@ -243,7 +272,8 @@ def _run(pipeline: str, dataset: str) -> None:
 
     console = show.console()
     workplace, spec = open_workplace(), pipeline_named(pipeline)
-    find_upload(workplace.adapters.storage, pipeline, check_dataset_id(dataset))
+    known = workplace.adapters.catalog.open().dataset(pipeline, check_dataset_id(dataset))
+    find_upload(workplace.adapters.storage, pipeline, dataset, known.file_name if known else None)
     console.print(f"{pipeline} {dataset}", style="bold")
 
     from optiflow_dagster.cli.progress import execute

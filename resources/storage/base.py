@@ -18,6 +18,8 @@ from optiflow.errors import UserError
 
 UPLOADS = "uploads"
 LAKE = "lake"
+HIDDEN = (".", "~$")
+"""What the names of entries begin with that no listing shows; Excel puts `~$shop.xlsx` beside a workbook that is open."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,15 @@ class Storage(dg.ConfigurableResource, ABC):
 
         Args:
             prefix: The folder, without a slash at its end.
-            unreadable: Gets the entries that are passed over because they cannot be read; one of them hides no other.
+            unreadable: Gets the entries that are passed over because they cannot be read, folders among them; one of them
+                hides no other.
+        """
+
+    @abstractmethod
+    def walk(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
+        """The objects at any depth below `prefix`, in no order; arguments as of `list`.
+
+        An entry of `unreadable` has its path below `prefix` for a name; a folder among them hides all that is in it.
         """
 
     @abstractmethod

@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from urllib.parse import unquote, urlparse
@@ -15,7 +16,7 @@ import polars as pl
 from optiflow.disk import make_folder, replace_on_disk, to_disk
 from optiflow.errors import TransientError
 from optiflow.parquet import write_parquet
-from resources.storage.base import Storage, StoredObject, Unreadable, check_key
+from resources.storage.base import HIDDEN, Storage, StoredObject, Unreadable, check_key
 
 TEMPORARY_PREFIX = ".tmp-"
 PROBE_BYTES = 1 << 16
@@ -71,7 +72,7 @@ class FileStorage(Storage):
             return
         with entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if entry.name.startswith(HIDDEN):
                     continue
                 found = _looked_at(entry)
                 if isinstance(found, os.stat_result):
@@ -108,6 +109,29 @@ class FileStorage(Storage):
         """Remove a folder with all that is in it."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.path(prefix))
+
+    def walk(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
+        """The objects at any depth below `prefix`. Links are followed, but not back to a folder above."""
+        yield from self._below(prefix, "", [] if unreadable is None else unreadable, frozenset())
+
+    def _below(
+        self, prefix: str, inside: str, unreadable: "list[Unreadable]", above: frozenset[str]
+    ) -> Iterator[StoredObject]:
+        folder = "/".join(filter(None, (prefix, inside)))
+        above |= {os.path.realpath(self.path(folder))}
+        entries: list[Unreadable] = []
+        yield from self.list(folder, entries)
+        for entry in entries:
+            name = "/".join(filter(None, (inside, entry.name)))
+            if not entry.is_folder:
+                unreadable.append(replace(entry, name=name))
+            elif os.path.realpath(self.path(f"{folder}/{entry.name}")) in above:
+                unreadable.append(Unreadable(name, "a link back to a folder above it"))
+            else:
+                try:
+                    yield from self._below(prefix, name, unreadable, above)
+                except PermissionError as error:
+                    unreadable.append(Unreadable(name, error.strerror or type(error).__name__, is_folder=True))
 
     @contextlib.contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from optiflow.errors import UserError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors
 from resources.aws.objects import download, reading
-from resources.storage.base import Storage, StoredObject, Unreadable, check_key
+from resources.storage.base import HIDDEN, Storage, StoredObject, Unreadable, check_key
 from resources.storage.s3_parquet import polars_errors, polars_options, sink
 
 PART_BYTES = 16 << 20
@@ -63,22 +63,34 @@ class S3Storage(Storage):
         return StoredObject(key, head["ContentLength"], _nanoseconds(head["LastModified"]), _etag(head))
 
     def list(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
-        """The objects directly below `prefix`; nothing for a prefix without objects. None of them is unreadable.
+        """The objects directly below `prefix`; nothing for a prefix without objects. Only folders are unreadable.
 
         S3's times have a grain of one second, and of an object sent in parts the time is that of the first request.
         """
-        folder = f"{self.full_key(prefix)}/"
-        start = len(folder)
+        start = len(self.full_key(prefix)) + 1
+        for page in self._pages(prefix, Delimiter="/"):
+            for item in page.get("Contents", ()):
+                if (name := item["Key"][start:]) and not name.startswith(HIDDEN):
+                    yield _object(f"{prefix}/{name}", item)
+            for folder in page.get("CommonPrefixes", ()):
+                name = folder["Prefix"][start:].removesuffix("/")
+                if unreadable is not None and name and not name.startswith(HIDDEN):
+                    unreadable.append(Unreadable(name, "a folder", is_folder=True))
+
+    def walk(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
+        """The objects at any depth below `prefix`, in one listing."""
+        start = len(self.full_key(prefix)) + 1
+        for page in self._pages(prefix):
+            for item in page.get("Contents", ()):
+                name = item["Key"][start:]
+                # A console marks an empty folder by an object whose name ends with a slash.
+                if name and not name.endswith("/") and not any(part.startswith(HIDDEN) for part in name.split("/")):
+                    yield _object(f"{prefix}/{name}", item)
+
+    def _pages(self, prefix: str, **asked: str) -> Iterator[dict[str, Any]]:
         with aws_errors(f"list {self.uri_for(prefix)}/"):
-            pages = (
-                client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/")
-            )
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    name = item["Key"][start:]
-                    if name and not name.startswith("."):
-                        modified = _nanoseconds(item["LastModified"])
-                        yield StoredObject(f"{prefix}/{name}", item["Size"], modified, _etag(item))
+            listing = client("s3").get_paginator("list_objects_v2")
+            yield from listing.paginate(Bucket=self.bucket, Prefix=f"{self.full_key(prefix)}/", **asked)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         """The first parts of the keys below `prefix` that have further ones, sorted."""
@@ -192,6 +204,10 @@ def _transfer() -> Any:
     from boto3.s3.transfer import TransferConfig
 
     return TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=THREADS)
+
+
+def _object(key: str, item: Any) -> StoredObject:
+    return StoredObject(key, item["Size"], _nanoseconds(item["LastModified"]), _etag(item))
 
 
 def _nanoseconds(time: Any) -> int:

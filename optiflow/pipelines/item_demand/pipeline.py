@@ -65,6 +65,7 @@ class ItemDemand(Forecasting):
         Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y"), also=(*UNITS, *REVENUES)),
     )
     keys = SERIES
+    row_keys = COLUMNS[:3]
     unit, unit_columns = "item-day", COLUMNS[:3]
     filled_unit = COLUMNS[:3]
     period_days, default_horizon = 1, 90

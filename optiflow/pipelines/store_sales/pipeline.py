@@ -87,6 +87,7 @@ class StoreSales(Forecasting):
         _extra("unemployment"),
     )
     keys = ("store",)
+    row_keys = ("store", "date")
     unit, unit_columns = "store-week", ("store", "week")
     period_days, default_horizon = 7, 12
     own_options = (*Forecasting.own_options, "week_date")

@@ -1,0 +1,111 @@
+"""`optiflow upload` of a folder, or of files into a folder that is there: checked together with what lies there already.
+
+What does not belong here: the upload of a single file (`landing`), and how files become one table (`optiflow.upload.folder`).
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from optiflow.dataset_id import OPTIONS_SUFFIX, folder_id
+from optiflow.errors import UserError
+from optiflow.fred.enrichment import series_coverage
+from optiflow.options import merge_options
+from optiflow.pipelines.spec import Pipeline
+from optiflow.upload import Upload
+from optiflow.upload.folder import Part, read_folder, told_bad
+from optiflow_dagster.cli.workplace import Workplace
+from resources.landed import landed_parts
+from resources.landing import LandedFile, landing_prefix, read_landing, read_options
+from resources.landing import read_folder as list_folder
+from resources.storage import FileStorage, Storage
+
+
+def land_folder(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[str, Any]) -> tuple[str, Upload]:
+    """Validate all files of a folder with those that its dataset has already, then put them in place.
+
+    Options come from `<folder>.options.yaml` beside it, else from the one in the landing folder; `flags` are laid over them.
+
+    Returns:
+        The dataset id, and the upload as it was read. Its notes name the bad files, which were not put in place.
+
+    Raises:
+        UserError: no file is right, or the folder's name or the options are wrong; nothing was put in place.
+    """
+    here = FileStorage(uri=source.parent.as_uri())
+    found = list_folder(here, source.name)
+    if found is None:
+        raise UserError(f"{source} holds no file that could be uploaded.")
+    parts = sorted(landed_parts(here, found), key=lambda part: (part.modified_ns, part.name))
+    return _land(workplace, pipeline, source.name, parts, flags, _options(here, source.name))
+
+
+def land_into(
+    workplace: Workplace, pipeline: Pipeline, source: Path, dataset: str, flags: Mapping[str, Any]
+) -> tuple[str, Upload]:
+    """Validate one file with those that a folder's dataset has already, then put it there.
+
+    Raises:
+        UserError: the file is no right one of that dataset; nothing was put in place.
+    """
+    if not source.is_file():
+        raise UserError(f"{source} is not a file.")
+    landing = read_landing(workplace.adapters.storage, pipeline.name)
+    there = landing.of(folder_id(dataset))
+    name = next((file.name for file in there if file.is_folder), dataset)
+    here = FileStorage(uri=source.parent.as_uri())
+    part = here.stat(source.name)
+    assert part is not None
+    alone = LandedFile(replace(part, key=""), parts=(part,))
+    (only,) = landed_parts(here, alone)
+    return _land(workplace, pipeline, name, [replace(only, name=source.name)], flags, {})
+
+
+def _land(
+    workplace: Workplace,
+    pipeline: Pipeline,
+    name: str,
+    parts: list[Part],
+    flags: Mapping[str, Any],
+    beside: Mapping[str, Any],
+) -> tuple[str, Upload]:
+    storage, dataset = workplace.adapters.storage, folder_id(name)
+    landing = read_landing(storage, pipeline.name)
+    if name in landing.faults:
+        raise UserError(landing.faults[name])
+    there = next((file for file in landing.files if file.is_folder and file.name == name), None)
+    if other := next((file for file in landing.by_dataset().get(dataset, []) if file.name != name), None):
+        raise UserError(f"{other.name!r} in the landing folder has the dataset id {dataset!r} too: rename {name!r}.")
+    target = f"{landing_prefix(pipeline.name)}/{name}"
+    options = beside or _options(storage, target)
+    where = f"options for {name}"
+    merged = merge_options(options, flags, where=where)
+    effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
+    pipeline.hyperparameters(effective)
+    # What is put in place now is newer than what lies there, in the order in which it was written.
+    now = time.time_ns()
+    new = {part.name: replace(part, modified_ns=now + age) for age, part in enumerate(parts)}
+    old = [part for part in (landed_parts(storage, there) if there else []) if part.name not in new]
+    found = read_folder([*old, *new.values()], name, effective, pipeline)
+    right = [part for part in new.values() if part.name not in found.bad]
+    if not right:
+        raise UserError(f"Nothing was uploaded. {told_bad({part: found.bad[part] for part in new})}")
+    dates = found.upload.accepted[found.upload.date_column]
+    for series_id in effective.fred_series:
+        series_coverage(workplace.adapters.fred.observations(series_id), dates)
+    if written := merged.model_dump(exclude_unset=True, mode="json"):
+        text = yaml.safe_dump(written, allow_unicode=True, sort_keys=False)
+        storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
+    for part in right:
+        with part.opened() as path:
+            storage.put_file(f"{target}/{part.name}", path)
+    return dataset, found.upload
+
+
+def _options(storage: Storage, key: str) -> dict[str, Any]:
+    found = storage.stat(key + OPTIONS_SUFFIX)
+    return read_options(storage, LandedFile(found, found)) if found else {}

@@ -1,0 +1,437 @@
+"""An ERP's API as a source, over real HTTP: whatever happens is told, nothing is lost, nothing comes twice."""
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+from dagster._core.definitions.run_request import SkipReason
+from erp_server import TOKEN, Erp, erp_server
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optiflow.errors import TransientError, UserError
+from optiflow_dagster.definitions import build_definitions
+from resources.http_retries import Timing
+from resources.settings import load_settings
+from resources.sources import Sources
+from resources.sources.description import Source, read_sources
+from resources.sources.pull import Pulled, pull
+from resources.storage import FileStorage
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+STYLES: dict[str, dict[str, Any]] = {
+    "page": {"style": "page", "parameter": "page", "size": 10},
+    "offset": {"style": "offset", "parameter": "offset", "size": 10},
+    "cursor": {"style": "cursor", "parameter": "after", "next": "meta.after"},
+    "next": {"style": "next", "next": "links.next"},
+    "link": {"style": "link"},
+}
+
+
+@dataclass
+class Clock:
+    """Time that passes only by sleeping."""
+
+    now: float = START.timestamp() + 86_400
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def timing(self) -> Timing:
+        return Timing(self.sleep, lambda: self.now, self._tick, lambda: 0.5)
+
+    def _tick(self) -> float:
+        self.now += 1
+        return self.now
+
+
+class Place:
+    """A source, the storage that it is pulled into, and what lies there."""
+
+    def __init__(self, erp: Erp, root: Path) -> None:
+        self.erp, self.storage, self.clock = erp, FileStorage(uri=root.as_uri()), Clock()
+
+    def source(self, style: str = "next", **said: Any) -> Source:
+        described = {
+            "pipeline": "stock_movements",
+            "url": f"{self.erp.url}/{style}",
+            "token": "ERP_TOKEN",
+            "records": "data.items",
+            "paging": STYLES[style],
+            "incremental": {"field": "updated_at", "parameter": "since"},
+            "key": "id",
+        }
+        return read_sources(yaml.safe_dump({"erp": {**described, **said}}), "sources.yaml")["erp"]
+
+    def pull(self, style: str = "next", **said: Any) -> Pulled:
+        return pull(self.source(style, **said), self.storage, self.clock.timing())
+
+    def files(self) -> list[Path]:
+        return sorted(self.storage.path("uploads/stock_movements").rglob("*.parquet"))
+
+    def landed(self) -> list[dict[str, Any]]:
+        return [row for file in self.files() for row in pl.read_parquet(file).to_dicts()]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Erp]:
+    with erp_server() as erp:
+        yield erp
+
+
+@pytest.fixture
+def place(server: Erp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    server.__init__(server.url)
+    server.rows = [row(number) for number in range(35)]
+    monkeypatch.setenv("ERP_TOKEN", TOKEN)
+    return Place(server, tmp_path)
+
+
+def row(number: int, minute: int | None = None, **changed: Any) -> dict[str, Any]:
+    at = START + timedelta(minutes=number if minute is None else minute)
+    return {
+        "id": number,
+        "updated_at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "item": f"A{number % 7}",
+        "quantity": number,
+    } | changed
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_all_pages_come_each_row_once_and_then_only_what_is_new(place: Place, style: str) -> None:
+    first = place.pull(style)
+    assert place.landed() == place.erp.rows
+    assert (first.rows, first.mark) == (35, "2024-01-01T00:34:00Z")
+    again = place.pull(style)
+    assert (again.rows, again.file, len(place.files())) == (0, None, 1)
+    assert place.erp.asked[-1]["since"] == "2024-01-01T00:24:00Z"  # ten minutes before, for what is booked late
+    place.erp.rows += [row(number) for number in range(35, 60)]
+    place.erp.rows.insert(3, row(99, minute=33))  # begun before, written later
+    assert place.pull(style).rows == 26
+    assert sorted(r["id"] for r in place.landed()) == [*range(60), 99]
+    assert len(place.files()) == 2
+
+
+@pytest.mark.parametrize("style", ["page", "offset"])
+@pytest.mark.parametrize("change", ["insert", "delete"])
+def test_a_list_that_moves_while_it_is_read_loses_no_row_and_doubles_none(
+    place: Place, style: str, change: str
+) -> None:
+    def move(number: int) -> None:
+        if number == 2 and change == "insert":
+            place.erp.rows.insert(0, row(100, minute=0))
+        elif number == 2:
+            del place.erp.rows[0]
+
+    expected = {r["id"] for r in place.erp.rows} | ({100} if change == "insert" else set())
+    place.erp.before = move
+    place.pull(style)
+    ids = [r["id"] for r in place.landed()]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == expected  # the deleted one had been read before it was
+
+
+def test_a_list_that_never_stands_still_is_told_and_nothing_of_it_is_taken(place: Place) -> None:
+    place.erp.before = lambda number: place.erp.rows.insert(0, row(1000 + number, minute=0))
+    with pytest.raises(TransientError, match=r"the list was another one each of 5 times.*nothing was taken"):
+        place.pull("page")
+    assert place.files() == []
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_an_expired_token_is_told_by_its_variable_and_the_new_one_goes_on_where_it_was(place: Place, at: int) -> None:
+    def expire(number: int) -> None:
+        if number == at:
+            place.erp.token = "new"
+
+    place.erp.before = expire
+    with pytest.raises(UserError, match=r"answered 401 .*token expired.*Put a new token into ERP_TOKEN") as caught:
+        place.pull()
+    assert TOKEN not in str(caught.value)
+    assert (place.files(), place.clock.slept) == ([], [])
+    place.erp.token = TOKEN
+    assert place.pull().rows == 35
+    assert place.landed() == place.erp.rows
+
+
+def test_a_token_that_is_not_set_is_told_before_anything_is_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ERP_TOKEN", "  ")
+    with pytest.raises(UserError, match="ERP_TOKEN is not set"):
+        place.pull()
+    assert place.erp.asked == []
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [(429, {"Retry-After": "7"}, "slow down")],
+        [(500, {}, "oops"), (502, {}, "<html>"), (503, {"Retry-After": "9"}, "")],
+        [(200, {}, "<html>maintenance</html>")],
+        [(200, {"Content-Length": "999"}, '{"data": {"items": [')],
+    ],
+)
+def test_what_passes_is_waited_for_in_the_middle_of_the_pages(place: Place, faults: list[Any]) -> None:
+    def fail(number: int) -> None:
+        if number == 2:
+            place.erp.script = list(faults)
+
+    place.erp.before = fail
+    assert place.pull().rows == 35
+    assert place.landed() == place.erp.rows
+    waited = [float(headers.get("Retry-After", 0)) for _, headers, _ in faults]
+    assert [slept >= least for slept, least in zip(place.clock.slept, waited, strict=True)] == [True] * len(faults)
+
+
+def test_what_does_not_pass_is_told_and_nothing_was_taken(place: Place) -> None:
+    place.erp.script = [(503, {}, "down")] * 9
+    with pytest.raises(TransientError, match=r"Source erp answered 503 .*down"):
+        place.pull()
+    assert (len(place.clock.slept), place.files()) == (5, [])
+    place.erp.script = [(429, {"Retry-After": "3600"}, "")]
+    with pytest.raises(TransientError, match="answered 429"):
+        place.pull()
+    assert len(place.clock.slept) == 5  # an hour is not waited for
+    place.erp.script = []
+    assert place.pull().rows == 35
+
+
+@pytest.mark.parametrize("columns", [{}, {"qty": "quantity", "sku": "item", "id": "id"}])
+def test_a_field_that_vanishes_is_told_and_the_rows_come_when_it_is_back(place: Place, columns: dict[str, str]) -> None:
+    place.pull(columns=columns)
+    place.erp.rows += [row(number) for number in range(35, 40)]
+    place.erp.shown = lambda rows: {"data": {"items": [{k: v for k, v in r.items() if k != "quantity"} for r in rows]}}
+    with pytest.raises(
+        UserError, match=r"'quantity' is in no row any more; there are id, item, updated_at\. Nothing was taken"
+    ):
+        place.pull(columns=columns)
+    assert len(place.landed()) == 35
+    place.erp.shown = lambda rows: {"data": {"items": rows}}
+    assert place.pull(columns=columns).rows == 5
+    assert sorted(r["id"] for r in place.landed()) == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        (lambda rows: {"data": {"results": rows}}, r"no list of rows at 'data\.items' of the answer, which has data"),
+        (lambda rows: {"data": {"items": [{"id": 1, "item": "a"}]}}, "a row has no 'updated_at'"),
+        (
+            lambda rows: {"data": {"items": [{"item": "a", "updated_at": "2024-01-01"}]}},
+            "a row has no 'id', which is its key",
+        ),
+        (lambda rows: {"data": {"items": ["a"]}}, "a row is 'a' and no object"),
+        (lambda rows: {"data": {"items": [{"id": 1, "updated_at": "soon"}]}}, "'soon', neither a number nor a time"),
+    ],
+)
+def test_an_answer_of_another_shape_is_told_and_nothing_was_taken(place: Place, shown: Any, told: str) -> None:
+    place.erp.shown = shown
+    with pytest.raises(UserError, match=told):
+        place.pull()
+    assert place.files() == []
+
+
+def test_the_token_is_sent_to_no_other_host(place: Place) -> None:
+    place.erp.shown = lambda rows: {"data": {"items": rows}, "links": {"next": "http://127.0.0.2:9/steal"}}
+    place.erp.size = 99
+    with pytest.raises(UserError, match="on another host, which must not get the token"):
+        place.pull()
+    place.erp.script = [(302, {"Location": "http://127.0.0.2:9/steal"}, "")]
+    with pytest.raises(UserError, match="It has moved to http"):
+        place.pull()
+
+
+class Died(BaseException):
+    """As if the process were killed."""
+
+
+@pytest.mark.parametrize("write", [1, 2, 3])
+@pytest.mark.parametrize("done", [False, True])
+def test_a_crash_at_any_write_loses_no_row_and_doubles_none(
+    place: Place, monkeypatch: pytest.MonkeyPatch, write: int, done: bool
+) -> None:
+    real, count = FileStorage.writing, 0
+
+    class Dying:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def __enter__(self) -> Path:
+            nonlocal count
+            count += 1
+            if count == write and not done:
+                raise Died
+            return self.inner.__enter__()
+
+        def __exit__(self, *caught: Any) -> Any:
+            left = self.inner.__exit__(*caught)
+            if count == write:
+                raise Died
+            return left
+
+    monkeypatch.setattr(FileStorage, "writing", lambda self, key: Dying(real(self, key)))
+    with pytest.raises(Died):
+        place.pull()
+    monkeypatch.undo()
+    monkeypatch.setenv("ERP_TOKEN", TOKEN)
+    place.erp.rows += [row(number) for number in range(35, 40)]
+    place.pull()
+    assert sorted(r["id"] for r in place.landed()) == list(range(40))
+    assert place.pull().rows == 0
+
+
+def test_a_row_that_was_changed_comes_again_as_it_is_now(place: Place) -> None:
+    place.pull()
+    place.erp.rows = [*place.erp.rows[:5], *place.erp.rows[6:], row(5, minute=50, quantity=500)]
+    assert place.pull().rows == 1
+    assert [r["quantity"] for r in place.landed() if r["id"] == 5] == [5, 500]
+
+
+def test_without_a_cursor_all_rows_are_asked_for_and_only_new_ones_land(place: Place) -> None:
+    assert place.pull("page", incremental=None).rows == 35
+    place.erp.rows += [row(36)]
+    assert place.pull("page", incremental=None).rows == 1
+    assert "since" not in place.erp.asked[-1]
+
+
+def test_columns_are_made_of_fields_by_their_path_with_their_types(place: Place) -> None:
+    place.erp.rows = [row(n, price=n / 4, code=f"00{n}", ok=n > 1, line={"sku": n}, tags=[n]) for n in range(3)]
+    found = place.pull(columns={"sku": "line.sku", "price": "price", "code": "code", "ok": "ok"})
+    assert pl.read_parquet(place.files()[0]).to_dict(as_series=False) == {
+        "sku": [0, 1, 2],
+        "price": [0.0, 0.25, 0.5],
+        "code": ["000", "001", "002"],
+        "ok": [False, False, True],
+    }
+    assert found.notes == ()
+    place.erp.rows.append(row(9, line={"sku": 1}))
+    with pytest.raises(UserError, match=r"'line' holds lists or objects. Name a field in it, such as line\.id"):
+        place.pull(columns={"sku": "line"})
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["add", "late", "fail", "die", "pull"]), st.integers(0, 9)), max_size=25),
+    st.sampled_from(["cursor", "next", "link"]),
+)
+def test_whatever_happens_in_whatever_order_each_row_lands_once(
+    server: Erp, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], style: str
+) -> None:
+    server.__init__(server.url)
+    place, dice, written = Place(server, tmp_path_factory.mktemp("s")), random.Random(0), START
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ERP_TOKEN", TOKEN)
+        for kind, number in [*steps, ("pull", 0)]:
+            if kind in ("add", "late"):
+                for _ in range(number):
+                    written += timedelta(seconds=dice.choice([0, 1, 60, 3600]))
+                    at = written - timedelta(seconds=dice.randint(0, 599) if kind == "late" else 0)
+                    server.rows.append(row(len(server.rows)) | {"updated_at": f"{at:%Y-%m-%dT%H:%M:%SZ}"})
+                continue
+            with patch.context() as inner:
+                if kind == "fail":
+                    server.script = [(500, {}, "")] * 6
+                elif kind == "die" and number % 2:
+                    inner.setattr(FileStorage, "write_parquet", _die)
+                elif kind == "die":
+                    inner.setattr("resources.sources.pull.write_state", _die_at_second())
+                try:
+                    place.pull(style)
+                except (TransientError, Died):
+                    server.script = []
+    assert sorted(r["id"] for r in place.landed()) == list(range(len(server.rows)))
+
+
+def _die(*_: object) -> None:
+    raise Died
+
+
+def _die_at_second() -> Any:
+    from resources.sources.state import write_state
+
+    calls: list[object] = []
+
+    def dying(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise Died
+        write_state(*arguments)
+
+    return dying
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"token": "eyJhbGciOi.secret"}, "token: expected the name of an environment variable"),
+        ({"pipeline": "nonsense"}, "pipeline: there is no such pipeline: use orders"),
+        ({"url": "ftp://erp"}, "url: expected an http:// or https:// address"),
+        ({"url": "https://me:pw@erp"}, "without a name or password"),
+        ({"every": "5s"}, "every: expected a minute or more"),
+        ({"at": "25:00"}, "at: "),
+        ({"pagign": {}}, "unknown key 'pagign'. Known keys: pipeline"),
+        ({"paging": {"style": "page"}}, "style page needs the name of its parameter"),
+        ({"dataset": "My Shop"}, "Did you mean 'my-shop'"),
+    ],
+)
+def test_a_wrong_description_is_told_by_source_and_key_and_repeats_no_secret(said: dict[str, Any], told: str) -> None:
+    right = {"pipeline": "orders", "url": "https://erp.example.com/api"}
+    assert read_sources(yaml.safe_dump({"erp": right}), "sources.yaml")["erp"].dataset == "erp"
+    with pytest.raises(UserError, match=f"sources.yaml, source 'erp': .*{told}") as caught:
+        read_sources(yaml.safe_dump({"erp": {**right, **said}}), "sources.yaml")
+    assert "secret" not in str(caught.value)
+    assert ":pw@" not in str(caught.value)
+
+
+def test_a_source_is_due_once_in_each_period() -> None:
+    source = read_sources("a: {pipeline: orders, url: 'https://e', every: 1d, at: '02:30'}", "s")["a"]
+    midnight = START.timestamp()
+    slots = [source.slot(midnight + hour * 1800) for hour in range(-10, 58)]
+    changes = [n for n in range(1, len(slots)) if slots[n] != slots[n - 1]]
+    assert [(n - 10) / 2 for n in changes] == [2.5, 26.5]
+
+
+def test_the_sensor_asks_for_each_source_in_its_time_and_its_run_pulls_it(place: Place, tmp_path: Path) -> None:
+    repository = build_definitions(load_settings(home=tmp_path)).get_repository_def()
+    sensor, sources = repository.get_sensor_def("sources_sensor"), Sources(folder=str(tmp_path), storage=place.storage)
+
+    def tick(instance: dg.DagsterInstance, cursor: str | None) -> Any:
+        with dg.build_sensor_context(
+            instance=instance, cursor=cursor, repository_def=repository, resources={"sources": sources}
+        ) as context:
+            return sensor(context)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        said = tick(instance, None)
+        assert isinstance(said, SkipReason)
+        assert "There is no sources.yaml" in str(said.skip_message)
+        described = {**place.source().model_dump(mode="json", exclude_unset=True)}
+        del described["name"]
+        (tmp_path / "sources.yaml").write_text(yaml.safe_dump({"erp": {**described, "every": "1h"}}))
+        first = tick(instance, None)
+        (request,) = first.run_requests
+        assert request.partition_key == "erp"
+        assert not tick(instance, first.cursor).run_requests
+        next_hour = (json.loads(first.cursor)["erp"] + 1) * 3600.0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "time", lambda: next_hour)
+            (later,) = tick(instance, first.cursor).run_requests
+        assert later.run_key != request.run_key
+        instance.add_dynamic_partitions("optiflow_sources", ["erp"])
+        job = build_definitions(load_settings(home=tmp_path), sources=sources).resolve_job_def("pull_job")
+        ran = job.execute_in_process(instance=instance, partition_key="erp")
+        (made,) = ran.asset_materializations_for_node("sources__pulled")
+        assert (made.metadata["rows"].value, made.metadata["up_to"].value) == (35, "2024-01-01T00:34:00Z")
+    assert place.landed() == place.erp.rows
