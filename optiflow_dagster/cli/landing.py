@@ -1,6 +1,7 @@
 """`optiflow upload`: check a file as the pipeline will, then put it and its options into the landing folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import yaml
 from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
 from optiflow.errors import UserError
 from optiflow.fred.enrichment import refuse_taken_names
-from optiflow.options import is_text, merge_options, parse_options_file
+from optiflow.options import DatasetOptions, is_text, merge_options, parse_options_file
 from optiflow.pipelines.spec import Pipeline
 from optiflow.plain_yaml import MAX_BYTES, read_yaml
 from optiflow.proposals import ProposalError
 from optiflow.upload import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
+from resources.storage import Storage
 
 LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet", "null_values", "fill_down")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
@@ -83,27 +85,60 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     options, where = _options_beside(source)
     if not options:
         options, where = _options_landed(workplace, pipeline, source.name), f"options of {dataset}"
-    merge_options(options, where=where)  # alone, so that the message says which of the two is wrong
-    merged = merge_options(options, flags, where=f"options for {source.name} (flags and {where})")
-    effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
-    pipeline.hyperparameters(effective)
-    try:
+    given, effective = options_for(pipeline, source.name, options, flags, where)
+    with options_as_flags():
         upload = read_upload(source, source.name, effective, pipeline, workplace.settings.read_limits)
-    except ProposalError as error:
-        raise UserError(error.as_flags()) from error
-    dates = upload.accepted[upload.date_column]
-    refuse_taken_names(upload.accepted.columns, effective.fred_series)
-    for series_id in effective.fred_series:
-        workplace.adapters.fred.coverage(workplace.adapters.fred.observations(series_id), dates)
+    check_series(workplace, upload, effective)
     _refuse_other_name(landing, dataset, source.name)
     target = f"{landing_prefix(pipeline.name)}/{source.name}"
-    written = merged.model_dump(exclude_unset=True, mode="json")
-    if written:
-        text = yaml.safe_dump(written, allow_unicode=True, sort_keys=False)
-        storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
+    put_options(storage, target, given)
     storage.put_file(target, source)
     remarks = pipeline.remarks(upload.accepted, effective)
     return dataset, replace(upload, notes=(*upload.notes, *remarks))
+
+
+def options_for(
+    pipeline: Pipeline, name: str, options: Mapping[str, Any], flags: Mapping[str, Any], where: str
+) -> tuple[dict[str, Any], DatasetOptions]:
+    """What the user has given for an upload, to be written beside it, and with it what holds for it.
+
+    Raises:
+        UserError: they are wrong; says which of file and flags is.
+    """
+    merge_options(options, where=where)  # alone, so that the message says which of the two is wrong
+    merged = merge_options(options, flags, where=f"options for {name} (flags and {where})")
+    given = merged.model_dump(exclude_unset=True, mode="json")
+    effective = merge_options(pipeline.default_options, given, where=where)
+    pipeline.hyperparameters(effective)
+    return given, effective
+
+
+@contextmanager
+def options_as_flags() -> Iterator[None]:
+    """Say options that would help as what to add to the command."""
+    try:
+        yield
+    except ProposalError as error:
+        raise UserError(error.as_flags()) from error
+
+
+def check_series(workplace: Workplace, upload: Upload, options: DatasetOptions) -> None:
+    """Refuse FRED series that would fail later: all that it takes is known now.
+
+    Raises:
+        UserError, TransientError: as the FRED resource says, or a column has the name of a series.
+    """
+    refuse_taken_names(upload.accepted.columns, options.fred_series)
+    for series_id in options.fred_series:
+        fred = workplace.adapters.fred
+        fred.coverage(fred.observations(series_id), upload.accepted[upload.date_column])
+
+
+def put_options(storage: Storage, target: str, given: Mapping[str, Any]) -> None:
+    """Put an upload's options in place, before the upload."""
+    if given:
+        text = yaml.safe_dump(dict(given), allow_unicode=True, sort_keys=False)
+        storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
 
 
 def _options_beside(source: Path) -> tuple[dict[str, Any], str]:

@@ -9,15 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from optiflow.dataset_id import OPTIONS_SUFFIX, folder_id
 from optiflow.errors import UserError
-from optiflow.fred.enrichment import series_coverage
-from optiflow.options import merge_options
 from optiflow.pipelines.spec import Pipeline
 from optiflow.upload import Upload
 from optiflow.upload.folder import Part, read_folder, told_bad
+from optiflow_dagster.cli.landing import check_series, options_as_flags, options_for, put_options
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landed import landed_parts
 from resources.landing import LandedFile, landing_prefix, read_landing, read_options
@@ -82,28 +79,23 @@ def _land(
         raise UserError(f"{other.name!r} in the landing folder has the dataset id {dataset!r} too: rename {name!r}.")
     target = f"{landing_prefix(pipeline.name)}/{name}"
     options = beside or _options(storage, target)
-    where = f"options for {name}"
-    merged = merge_options(options, flags, where=where)
-    effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
-    pipeline.hyperparameters(effective)
+    given, effective = options_for(pipeline, name, options, flags, f"options of {name}")
     # What is put in place now is newer than what lies there, in the order in which it was written.
     now = time.time_ns()
     new = {part.name: replace(part, modified_ns=now + age) for age, part in enumerate(parts)}
     old = [part for part in (landed_parts(storage, there) if there else []) if part.name not in new]
-    found = read_folder([*old, *new.values()], name, effective, pipeline)
+    with options_as_flags():
+        found = read_folder([*old, *new.values()], name, effective, pipeline, limits=workplace.settings.read_limits)
     right = [part for part in new.values() if part.name not in found.bad]
     if not right:
         raise UserError(f"Nothing was uploaded. {told_bad({part: found.bad[part] for part in new})}")
-    dates = found.upload.accepted[found.upload.date_column]
-    for series_id in effective.fred_series:
-        series_coverage(workplace.adapters.fred.observations(series_id), dates)
-    if written := merged.model_dump(exclude_unset=True, mode="json"):
-        text = yaml.safe_dump(written, allow_unicode=True, sort_keys=False)
-        storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
+    check_series(workplace, found.upload, effective)
+    put_options(storage, target, given)
     for part in right:
         with part.opened() as path:
             storage.put_file(f"{target}/{part.name}", path)
-    return dataset, found.upload
+    remarks = pipeline.remarks(found.upload.accepted, effective)
+    return dataset, replace(found.upload, notes=(*found.upload.notes, *remarks))
 
 
 def _options(storage: Storage, key: str) -> dict[str, Any]:
