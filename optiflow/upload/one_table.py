@@ -75,12 +75,13 @@ def one_table(cells: Sequence[Cells]) -> tuple[RawTable, pl.DataFrame]:
     names: dict[str, str] = {}
     for each in cells:
         names = {**each.roles, **names}
-    frames, ragged, files, offset = [], [], [], 0
+    frames, ragged, unread, files, offset = [], [], [], [], 0
     for each in cells:
         renamed = {column: names[role] for role, column in each.roles.items() if column != names[role]}
         numbered = pl.col(ROW) + offset
         frames.append(each.raw.frame.rename(renamed).with_columns(numbered))
         ragged.append(each.raw.ragged.with_columns(numbered))
+        unread.append(each.raw.cells.with_columns(numbered, pl.col("column").replace(renamed)))
         rows = [*frames[-1][ROW].head(1), *frames[-1][ROW].tail(1), *ragged[-1][ROW]]
         files.append((each.name, min(rows), each.raw.rows_in, offset))
         offset = max(rows) - 1  # the next file's header counts as a row, so that its first row follows on
@@ -98,6 +99,8 @@ def one_table(cells: Sequence[Cells]) -> tuple[RawTable, pl.DataFrame]:
             encoding=first.encoding,
             delimiter=first.delimiter,
             left_out=tuple(dict.fromkeys(name for each in cells for name in each.raw.left_out)),
+            cells=pl.concat(unread),
+            notes=tuple(dict.fromkeys(note for each in cells for note in each.raw.notes)),
         ),
         told,
     )

@@ -73,7 +73,9 @@ def without_repeats(
     if files.height == 1:
         return raw, Repeats()
     roles = find_roles(pipeline.roles, [n for n in raw.names if n not in options.drop_columns], options.columns, "")
-    keys = [roles[role] for role in pipeline.row_keys if role in roles]
+    # A key that the file lacks, and that the pipeline puts nothing in place of, leaves the others too few.
+    lacking = {role.name for role in pipeline.roles if role.absent is None and not role.nullable} - roles.keys()
+    keys = [] if lacking & {*pipeline.row_keys} else [roles[role] for role in pipeline.row_keys if role in roles]
     # Text, so that all types hash alike; the sum of the hashes of a group does not depend on the order of its rows.
     content = pl.concat_str(
         [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in raw.names], separator=_BETWEEN

@@ -76,7 +76,7 @@ class StockMovements(Pipeline):
         Role("cancelled", "key", required=False, nullable=True, also=headers.CANCELLATIONS),
     )
     own_options = ("movement_types",)
-    row_keys = ("transaction_id", "item_id", "warehouse_id")
+    row_keys = ("transaction_id", "line", "item_id", "warehouse_id")
     scoring_reads = ("train", "test")
     has_actuals = False
     results = {
