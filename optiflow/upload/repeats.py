@@ -98,7 +98,8 @@ def without_repeats(
         several.height,
         _example(several, _older(several, keys), keys, keys),
     )
-    return replace(raw, frame=kept.select(ROW, *raw.names)), repeats
+    unread = raw.cells.join(kept, on=ROW, how="semi", maintain_order="left")
+    return replace(raw, frame=kept.select(ROW, *raw.names), cells=unread), repeats
 
 
 def _with_files(raw: RawTable, files: pl.DataFrame, written: Sequence[int]) -> pl.DataFrame:
