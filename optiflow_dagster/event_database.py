@@ -42,6 +42,7 @@ class EventDatabase(ConsolidatedSqliteEventLogStorage):
             f"sqlite:///{self._path}", connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
         )
         self._watcher: SqlPollingEventWatcher | None = None
+        self._tables: set[str] = set()
         self._moved_up_to = renumbered_up_to(self._path)
         super().__init__(str(folder), inst_data)
 
@@ -59,8 +60,10 @@ class EventDatabase(ConsolidatedSqliteEventLogStorage):
         return self._open()
 
     def has_table(self, table_name: str) -> bool:
-        """Whether there is a table of this name."""
-        return sa.inspect(self._engine).has_table(table_name)
+        """Whether there is a table of this name; Dagster asks before each question, and none ever goes."""
+        if table_name not in self._tables and sa.inspect(self._engine).has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def get_records_for_run(
         self,

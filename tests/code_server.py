@@ -26,13 +26,13 @@ def short() -> None:
 
 @dg.op
 def holds_the_lock() -> None:
-    """Takes the semaphore of the event that its server shares with it, until it is told to end with it."""
+    """Takes the semaphore of the event that its server shares with it, until it is told to end with it, or is canceled."""
     (handler,) = [thread for thread in threading.enumerate() if thread.name == "termination-handler"]
-    handler._args[0]._cond.acquire()
-    (FOLDER / "holding").touch()
-    while not (FOLDER / "end").exists():
-        time.sleep(0.05)
-    os.kill(os.getpid(), signal.SIGKILL)
+    with handler._args[0]._cond:
+        (FOLDER / "holding").touch()
+        while not (FOLDER / "end").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dg.job(executor_def=dg.in_process_executor)

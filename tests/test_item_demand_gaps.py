@@ -156,7 +156,7 @@ def test_a_row_that_was_added_beside_one_of_the_file_is_a_fault():
     tables = sets()
     there = tables["train"].filter(pl.col("row") > 0).head(1).with_columns(row=pl.lit(-9999, pl.Int64), sales=0.0)
     tables["train"] = pl.concat([tables["train"], there])
-    assert filled_faults(**tables, unit=ITEM_DEMAND.filled_unit)["filled_days_with_a_row"] == 1
+    assert counted(filled_faults(**tables, unit=ITEM_DEMAND.filled_unit))["filled_days_with_a_row"] == 1
 
 
 STOCKED = 40.0
