@@ -6,7 +6,7 @@ What belongs here: the frame of the chain. The links are in `tables`, `models` a
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 
 from assets.code import SPLIT, code_version
-from optiflow.artifact import MODEL_ARCHIVE
+from optiflow.artifact import MODEL_ARCHIVE, extract_model
 from optiflow.errors import UserError
 from optiflow.pipelines.finished import Kept
 from optiflow.pipelines.spec import Pipeline
@@ -128,16 +128,22 @@ def check_model(storage: Storage, record: DatasetRecord, job: str) -> None:
 
 @contextmanager
 def model_parts(storage: Storage, record: DatasetRecord, job: str, names: Sequence[str]) -> Iterator[Path]:
-    """A folder with those of the files that lie beside a training job's model, out of its archive.
+    """A folder with files of a training job's model: those that lie beside its archive, else all that is in it.
+
+    Models that an earlier version has put in place have none beside it.
 
     Raises:
         UserError: the model was not fetched from its job yet, or was deleted.
     """
     check_model(storage, record, job)
     with TemporaryDirectory(prefix="optiflow-") as folder:
-        for name in names:
-            with suppress(FileNotFoundError), storage.local_copy(model_key(record, job, name)) as part:
-                shutil.copyfile(part, Path(folder, name))
+        try:
+            for name in names:
+                with storage.local_copy(model_key(record, job, name)) as part:
+                    shutil.copyfile(part, Path(folder, name))
+        except FileNotFoundError:
+            with storage.local_copy(model_key(record, job, MODEL_ARCHIVE)) as archive:
+                extract_model(archive, Path(folder))
         yield Path(folder)
 
 

@@ -180,8 +180,8 @@ def _events_in(file: Path) -> list[dict[str, Any]]:
 
 def _store(events: list[dict[str, Any]], run_id: str, database: sqlite3.Connection) -> None:
     """Put those into the database that it does not have yet, all or none."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with database:
+        database.execute("BEGIN IMMEDIATE")
         there = Counter(
             text for (text,) in database.execute("SELECT event FROM event_logs WHERE run_id = ?", (run_id,))
         )
@@ -193,10 +193,6 @@ def _store(events: list[dict[str, Any]], run_id: str, database: sqlite3.Connecti
             row = {**event, "asset_key": None}
             places = ", ".join(f":{name}" for name in row)
             database.execute(f"INSERT INTO event_logs ({', '.join(row)}) VALUES ({places})", row)
-        database.execute("COMMIT")
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
 
 
 def _remove(file: Path) -> None:

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from aws_chain_project import bucket
 from aws_double.fixtures import aws, aws_double
+from crash_traces import pytest_configure, pytest_terminal_summary
 from postgres import postgres_server, postgres_url
 from slow_first import pytest_collection_modifyitems
 
@@ -18,7 +19,16 @@ from resources.adapters import Adapters
 from resources.fred.http import PROCESS_LIMITER
 from resources.settings import Settings, load_settings
 
-__all__ = ["aws", "aws_double", "bucket", "postgres_server", "postgres_url", "pytest_collection_modifyitems"]
+__all__ = [
+    "aws",
+    "aws_double",
+    "bucket",
+    "postgres_server",
+    "postgres_url",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_terminal_summary",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ("OPTIFLOW_SHARED_DATA",)

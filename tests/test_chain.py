@@ -139,6 +139,14 @@ def test_every_asset_has_group_kinds_owners_and_a_description(project):
         assert len(spec.description or "") > 20
 
 
+def test_a_model_with_nothing_beside_its_archive_as_earlier_versions_left_it_is_reported_on_as_before(project, shop):
+    before = project.report("shop")["metrics"]
+    (beside,) = project.work.glob("lake/orders/model/shop/*/xgboost-model")
+    beside.unlink()
+    assert project.run("orders_report_job", "shop").success
+    assert project.report("shop")["metrics"] == before
+
+
 def test_the_series_of_a_dataset_are_refreshed_from_now_on(project, shop):
     assert set(OPTIONS["fred_series"]) <= set(project.instance.get_dynamic_partitions("optiflow_fred_series"))
 
