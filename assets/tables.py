@@ -70,8 +70,8 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         catalog: Catalog,
         fred: FredResource,
     ) -> pl.DataFrame:
-        known = catalog.open().dataset(pipeline.name, context.partition_key)
-        file = find_upload(storage, pipeline.name, context.partition_key, known.file_name if known else None)
+        dataset = context.partition_key
+        file = find_upload(storage, pipeline.name, dataset, lambda: catalog.open().file_name(pipeline.name, dataset))
         beside = read_options(storage, file)
         merge_options(beside, where=f"{file.name}{OPTIONS_SUFFIX}")  # alone, so that the message says where it is wrong
         own = merge_options(pipeline.default_options, beside)

@@ -157,18 +157,19 @@ class Landing:
                 found.setdefault(name, []).append(file)
         return found
 
-    def of(self, dataset: str, made_from: str | None = None) -> list[LandedFile]:
+    def of(self, dataset: str, made_from: Callable[[], str | None] = lambda: None) -> list[LandedFile]:
         """The files of a dataset, also of one that has its id from the time before lost letters and cut-off ends counted.
 
         Args:
             dataset: Its id.
-            made_from: The name of the file that it was made from last, which decides where several had that id.
+            made_from: Tells the name of the file that it was made from last, which decides where several had that id; asked
+                only then.
         """
         if found := self.by_dataset().get(dataset):
             return found
         former = [file for file in self.files if _id_or_none(file) and former_id(file.stem) == dataset]
-        stem = folder_stem(made_from) if made_from else None
-        return [file for file in former if file.stem == stem] or former
+        name = made_from() if len(former) > 1 else None
+        return [file for file in former if name and file.stem == folder_stem(name)] or former
 
 
 def read_landing(storage: Storage, pipeline: str) -> Landing:
@@ -230,7 +231,9 @@ def _fault(folder: str, entry: Unreadable) -> str:
     return f"{what} Mend or remove it; until then {table!r} is passed over."
 
 
-def find_upload(storage: Storage, pipeline: str, dataset: str, made_from: str | None = None) -> LandedFile:
+def find_upload(
+    storage: Storage, pipeline: str, dataset: str, made_from: Callable[[], str | None] = lambda: None
+) -> LandedFile:
     """The newest file of a dataset; `made_from` as in `Landing.of`.
 
     Raises:

@@ -165,6 +165,7 @@ CALLS: dict[str, Callable[[CatalogStore], object]] = {
         )
     ),
     "dataset": lambda s: s.dataset("orders", "shop"),
+    "file_name": lambda s: s.file_name("orders", "shop"),
     "datasets": lambda s: s.datasets(),
     "put_job": lambda s: s.put_job(job()),
     "update_job": lambda s: s.update_job(state(JobStatus.COMPLETED)),

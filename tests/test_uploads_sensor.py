@@ -608,5 +608,5 @@ def test_a_dataset_keeps_the_id_that_it_was_made_under_and_its_neighbour_gets_it
     tick.put(second)
     asked = [str(request.partition_key) for request in tick.requests()]
     assert set(asked) == {former, "warehouse-export-central-europe-d-33c6fe"}
-    assert find_upload(tick.storage, "orders", former, first).name == first
+    assert find_upload(tick.storage, "orders", former, lambda: first).name == first
     assert find_upload(tick.storage, "orders", "warehouse-export-central-europe-d-33c6fe").name == second

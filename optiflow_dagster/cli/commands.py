@@ -272,8 +272,10 @@ def _run(pipeline: str, dataset: str) -> None:
 
     console = show.console()
     workplace, spec = open_workplace(), pipeline_named(pipeline)
-    known = workplace.adapters.catalog.open().dataset(pipeline, check_dataset_id(dataset))
-    find_upload(workplace.adapters.storage, pipeline, dataset, known.file_name if known else None)
+    store = workplace.adapters.catalog.open()
+    find_upload(
+        workplace.adapters.storage, pipeline, check_dataset_id(dataset), lambda: store.file_name(pipeline, dataset)
+    )
     console.print(f"{pipeline} {dataset}", style="bold")
 
     from optiflow_dagster.cli.progress import execute

@@ -80,6 +80,11 @@ class CatalogStore:
         found = self._read(query.order_by(*_STANDING_FIRST).limit(1))
         return _dataset(found[0]) if found else None
 
+    def file_name(self, pipeline: str, dataset: str) -> str | None:
+        """The file that a dataset was made from last; None where nothing was."""
+        known = self.dataset(pipeline, dataset)
+        return known.file_name if known else None
+
     def datasets(self) -> list[DatasetRecord]:
         """Every revision of every dataset: the standing ones first, of each sort the one used last first.
 

@@ -82,7 +82,7 @@ class Turnover(Pipeline):
             },
         ),
         "stock": Result(
-            "Every item that was unsold on the day of the export, what the file says of it, and what is left for it.",
+            "Every item that was unsold on the day of the export, and what is left for it. With what the file says of it.",
             {
                 ROW: ROW_COLUMN,
                 "age_days": ("Float64", "Days from creation to the export"),
