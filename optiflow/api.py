@@ -44,7 +44,7 @@ from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.spec import Pipeline
 from optiflow.report.model import Period, RejectedRows, Report, RowCounts, RunFacts, SeriesUsed, TrainingJob
 from optiflow.split import ROW
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 
 __all__ = ["PIPELINES", "ReadFile", "TrainedRun", "read_file", "train"]
 

@@ -15,8 +15,8 @@ from resources.storage import Storage
 
 if TYPE_CHECKING:
     from optiflow.pipelines.spec import Pipeline
-    from optiflow.upload import Upload
     from optiflow.upload.folder import Part
+    from optiflow.upload.reading import Upload
 
 
 class Landed(NamedTuple):
@@ -38,8 +38,8 @@ def read_landed(
         TransientError: it was removed since it was found.
     """
     # Reading tables takes long to import, and most commands read none.
-    from optiflow.upload import read_upload
     from optiflow.upload.folder import read_folder
+    from optiflow.upload.reading import read_upload
 
     if not file.is_folder:
         with opened(storage, file) as path:

@@ -29,7 +29,7 @@ import zstandard
 from optiflow.errors import UserError
 from optiflow.options import merge_options, parse_options_file
 from optiflow.pipelines import PIPELINES
-from optiflow.upload import read_upload
+from optiflow.upload.reading import read_upload
 
 LONGEST_MESSAGE = 4_000
 Rows = list[list[Any]]

@@ -17,7 +17,7 @@ from optiflow.pipelines import PIPELINES
 from optiflow.pipelines.forecasting.unfinished import unfinished_edges
 from optiflow.pipelines.stock_movements.words import BY_DIRECTION, type_of_word
 from optiflow.pipelines.store_sales.days import are_days
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 
 MONDAY = date(2023, 1, 2)
 STORES, ITEMS, MOVES = "store_sales", "item_demand", "stock_movements"

@@ -19,7 +19,7 @@ from optiflow.options import merge_options
 from optiflow.pipelines import PIPELINES
 from optiflow.report.extras import Extras
 from optiflow.report.model import RowCounts, RunFacts
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 
 DAY = dt.date(2022, 1, 3)
 SALES = [f"{900 + 37 * n % 400}.{n % 90 + 10}" for n in range(120)]

@@ -22,7 +22,7 @@ from optiflow.pipelines.forecasting.tables import candidates_table
 from optiflow.pipelines.item_demand.actions import what_to_do
 from optiflow.pipelines.item_demand.pipeline import COLUMNS, ITEM_DEMAND, SERIES
 from optiflow.pipelines.item_demand.sample import SAMPLE_OPTIONS, item_demand
-from optiflow.upload import read_upload
+from optiflow.upload.reading import read_upload
 
 OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)
 

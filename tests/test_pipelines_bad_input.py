@@ -21,7 +21,7 @@ from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow.pipelines import PIPELINES
 from optiflow.roles import Role, find_roles
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 
 STORES, ITEMS, TURNOVER, MOVES = "store_sales", "item_demand", "turnover", "stock_movements"
 ALL = (STORES, ITEMS, TURNOVER, MOVES)

@@ -22,7 +22,7 @@ from optiflow.pipelines.store_sales.sample import SAMPLE_OPTIONS, store_sales
 from optiflow.pipelines.store_sales.weekly_tables import Told, coming_table, stores_table, weeks_table
 from optiflow.pipelines.store_sales.weeks import naming_in_words, with_weeks
 from optiflow.report.tables import PAGE_ROWS
-from optiflow.upload import read_upload
+from optiflow.upload.reading import read_upload
 
 OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)
 HEADER = "Store,Date,Weekly_Sales,Holiday_Flag,Temperature,Fuel_Price,CPI,Unemployment"

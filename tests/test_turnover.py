@@ -40,8 +40,7 @@ from optiflow.report.build import build_report
 from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, Report, RowCounts, RunFacts
 from optiflow.report.wording import number
-from optiflow.upload import read_upload
-from optiflow.upload.reading import Upload
+from optiflow.upload.reading import Upload, read_upload
 
 SUMMARY = "summary.json"
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload import Upload, read_upload
 from optiflow.upload.date_formats import DATE_FORMATS, check_format, parse_dates
 from optiflow.upload.dates import DateReading, read_date_format
+from optiflow.upload.reading import Upload, read_upload
 
 FIRST = dt.date(2018, 1, 25)
 DAYS = [FIRST + dt.timedelta(days=i) for i in range(40)]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow.pipelines import PIPELINES
-from optiflow.upload import read_upload
 from optiflow.upload.folder import FolderUpload, Part, read_folder
+from optiflow.upload.reading import read_upload
 
 DAYS = [date(2024, 1, 1) + timedelta(day) for day in range(60)]
 ITEMS = ["A1", "A2", "A3"]

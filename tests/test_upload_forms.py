@@ -15,7 +15,7 @@ import upload_bombs as bombs
 from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow.pipelines import PIPELINES
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 
 DAYS = [dt.date(2023, 1, 2) + dt.timedelta(n) for n in range(60)]
 LANGUAGES = {

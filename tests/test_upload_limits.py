@@ -12,7 +12,7 @@ import upload_bombs as bombs
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
 from optiflow.read_limits import ReadLimits
-from optiflow.upload import read_upload
+from optiflow.upload.reading import read_upload
 
 OPTIONS = DatasetOptions(target="y", date_column="d")
 
@@ -25,7 +25,7 @@ def read_apart(path: Path) -> dict[str, object]:
         import fastexcel, pandera.polars, pyarrow.parquet
         from optiflow.errors import UserError
         from optiflow.options import DatasetOptions
-        from optiflow.upload import read_upload
+        from optiflow.upload.reading import read_upload
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         before, path, said = peak(), Path({str(path)!r}), ""
         try:

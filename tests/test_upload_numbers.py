@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload import Upload, read_upload
 from optiflow.upload.numbers import NumberStyle, parse_numbers, style_of
+from optiflow.upload.reading import Upload, read_upload
 
 ROWS = 40
 

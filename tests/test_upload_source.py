@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 
 DATA = Path(os.environ.get("OPTIFLOW_SHARED_DATA", Path(__file__).parents[1] / "../shared/data"))
 DAYS = [f"2018-05-{i % 28 + 1:02d}" for i in range(40)]

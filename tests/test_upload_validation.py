@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 from optiflow.upload.validation import schema_faults, table_schema
 
 HEADER = "Order Date,Order Quantity,Unit Price,Channel"

@@ -15,7 +15,7 @@ from optiflow.options import DatasetOptions, is_text, merge_options, parse_optio
 from optiflow.pipelines.spec import Pipeline
 from optiflow.plain_yaml import MAX_BYTES, read_yaml
 from optiflow.proposals import ProposalError
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
 from resources.storage import Storage

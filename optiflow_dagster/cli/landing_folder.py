@@ -12,8 +12,8 @@ from typing import Any
 from optiflow.dataset_id import OPTIONS_SUFFIX, folder_id
 from optiflow.errors import UserError
 from optiflow.pipelines.spec import Pipeline
-from optiflow.upload import Upload
 from optiflow.upload.folder import Part, read_folder, told_bad
+from optiflow.upload.reading import Upload
 from optiflow_dagster.cli.landing import check_series, options_as_flags, options_for, put_options
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landed import landed_parts

@@ -15,7 +15,6 @@ from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.orders.feature_encoding import FeatureEncoder
 from optiflow.pipelines.orders.features import are_whole
 from optiflow.pipelines.orders.furthest_off import PREDICTIONS_FILE, furthest_off, told_orders, what_to_do
-from optiflow.pipelines.orders.leaks import caution
 from optiflow.pipelines.orders.training import mean_contributions, prepare_training
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
 from optiflow.report.extras import Download, Extras, Headline
@@ -135,6 +134,8 @@ class Orders(Pipeline):
 
     def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
         """That the target can be told from other columns."""
+        from optiflow.pipelines.orders.leaks import caution
+
         target = str(options.target)
         numbers = [
             n for n, t in rows.schema.items() if t.is_numeric() and n not in (ROW, target, *options.drop_columns)
@@ -148,6 +149,8 @@ class Orders(Pipeline):
 
     def extras(self, run: FinishedRun) -> Extras:
         """The orders by name, those that were furthest off, and a word of caution where features tell the target."""
+        from optiflow.pipelines.orders.leaks import caution  # reckons with numpy, which the code location does without
+
         encoder, options = _encoder(run.kept), run.options
         numbers = [n for n in encoder.numeric if n in run.train.columns and n not in options.fred_series]
         left_out = [LeftOut(**column) for column in json.loads(run.kept(LEFT_OUT_FILE))]
