@@ -17,6 +17,7 @@ from optiflow.pipelines import PIPELINES
 from optiflow.pipelines.forecasting.unfinished import unfinished_edges
 from optiflow.pipelines.stock_movements.words import BY_DIRECTION, type_of_word
 from optiflow.pipelines.store_sales.days import are_days
+from optiflow.proposals import ProposalError
 from optiflow.upload.reading import Upload, read_upload
 
 MONDAY = date(2023, 1, 2)
@@ -64,9 +65,10 @@ class TestDaysOfAStore:
 
     def test_lines_of_a_till_are_added_up_by_the_option_and_weeks_stay_whole(self, tmp_path: Path) -> None:
         header, *rows = daily(20 * 7)
+        receipts = [f"{row},{n}" for n, row in enumerate([*rows[::-1], *rows])]
         with pytest.raises(UserError, match="the same store-day more than once; the option `duplicates: sum`"):
-            read(tmp_path, STORES, [header, *rows, *rows[::-1]])
-        twice = read(tmp_path, STORES, [header, *rows[::-1], *rows], duplicates="sum").accepted
+            read(tmp_path, STORES, [f"{header},receipt", *receipts])
+        twice = read(tmp_path, STORES, [f"{header},receipt", *receipts], duplicates="sum").accepted
         once = read(tmp_path, STORES, [header, *rows]).accepted
 
         assert twice["sales"].sum() == 2 * once["sales"].sum()
@@ -227,6 +229,23 @@ class TestAStoreOrAnItemAlone:
         upload = read(tmp_path, ITEMS, lines, duplicates="sum", fill_down=["Paid at"])
 
         assert dict(upload.accepted.group_by("item").agg(pl.col("sales").sum()).iter_rows()) == {"P-1": 80, "L-1": 160}
+
+    def test_labels_that_stand_only_in_the_first_row_of_a_group_are_refused_with_the_option_that_reads_them(
+        self, tmp_path: Path
+    ) -> None:
+        series = [(f"store {s}", f"item {i}") for s in "ab" for i in (1, 2)]
+        rows = [(*key, MONDAY + timedelta(n), 3 + n % 7) for key in series for n in range(80)]
+        lines, above = ["store,item,date,sales"], ("", "")
+        for store, item, day, sold in rows:
+            item_shown = "" if (store, item) == above else item
+            lines.append(f"{'' if store == above[0] else store},{item_shown},{day},{sold}")
+            above = (store, item)
+        with pytest.raises(ProposalError) as refused:
+            read(tmp_path, "item_demand", lines)
+        assert refused.value.ways == ({"fill_down": ["item", "store"]},)
+        upload = read(tmp_path, "item_demand", lines, **refused.value.ways[0])
+        found = upload.accepted.select("store", "item", "date", "sales").rows()
+        assert found == rows
 
     def test_fill_down_of_a_column_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="fill_down names 'Paid on', no column of it"):

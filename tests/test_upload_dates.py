@@ -49,6 +49,21 @@ def test_days_and_months_of_one_digit_are_read(tmp_path: Path, date_format: str)
     assert read(tmp_path, written(date_format)).accepted["d"].to_list() == DAYS
 
 
+@pytest.mark.parametrize("form", ["{d:%d}/{d:%m}/{y}", "{d:%d}.{d:%m}.{y}", "{y}-{d:%m}-{d:%d} {d:%H:%M}"])
+def test_years_counted_as_in_thailand_are_those_of_the_common_era(tmp_path: Path, form: str):
+    days = [dt.date(2024, 2, 20) + dt.timedelta(days=i) for i in range(40)]  # 29 February: 2567 itself has none
+    upload = read(tmp_path, [form.format(d=day, y=day.year + 543) for day in days])
+    assert upload.accepted["d"].cast(pl.Date).to_list() == days
+    assert upload.rejected.height == 0
+    assert any("543" in note for note in upload.notes)
+
+
+def test_one_far_day_among_others_is_no_other_era(tmp_path: Path):
+    upload = read(tmp_path, [*written("%Y-%m-%d", DAYS[:-1]), "2567-03-05"])
+    assert not any("543" in note for note in upload.notes)
+    assert upload.accepted["d"].max() == DAYS[-2]
+
+
 @pytest.mark.parametrize(
     "suffix", [" %H:%M", " %H:%M:%S", "T%H:%M:%S", "T%H:%M:%SZ", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S%p"]
 )

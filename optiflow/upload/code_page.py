@@ -72,7 +72,7 @@ def likely_code_pages(lines: bytes) -> list[str]:
         fits = {page: _fit(text) for page, text in latin.items()}
         best = max(fits.values(), default=0)
         if best > 0:
-            found = [page for page in latin if fits[page] == best]
+            found = _without_dos({page: latin[page] for page in latin if fits[page] == best})
             return found if len(found) == 1 else _by_frequency(lines, found)
         bare = lines.translate(None, UNUSED_IN_CP1252)
         if bare != lines and _fit(bare.decode("cp1252")) > 0:
@@ -92,6 +92,15 @@ def _readings(lines: bytes, pages: tuple[str, ...]) -> Mapping[str, str]:
         if text not in found.values() and not any("\x80" <= letter <= "\x9f" for letter in text):
             found[page] = text
     return found
+
+
+def _without_dos(fitting: Mapping[str, str]) -> list[str]:
+    """Of readings that fit alike those of Windows, where one has nothing but letters: text in DOS's code pages has its
+    most frequent letters where Windows has quotes and signs.
+    """
+    windows = [page for page in fitting if page.startswith("cp12")]
+    has_letters_only = any(all(letter <= "\x7f" or letter.isalpha() for letter in fitting[page]) for page in windows)
+    return windows if has_letters_only else list(fitting)
 
 
 def _is_latin(lines: bytes) -> bool:

@@ -13,7 +13,7 @@ import polars as pl
 from optiflow.column_names import by_likelihood_as_date, names_a_code
 from optiflow.options import DatasetOptions
 from optiflow.proposals import Options, ProposalError, options_file
-from optiflow.upload.date_formats import check_format, is_week, parse_dates, without_midnights
+from optiflow.upload.date_formats import check_format, in_common_era, is_week, parse_dates, without_midnights
 from optiflow.upload.dates import DateReading, check_given_format, read_date_format, settle_date_format
 from optiflow.upload.faults import cell_faults, no_faults, quote
 from optiflow.upload.kinds import PLAIN, Kinds
@@ -117,7 +117,10 @@ def type_columns(
                 notes.append(in_words(name, days, words))
                 typed[name] = _without(raw.frame[name], days, words)
             continue
-        values = _words_to_null(_as_text(raw.frame[name]))
+        written = _words_to_null(_as_text(raw.frame[name]))
+        values = in_common_era(written)
+        if values is not written:
+            notes.append(f"{name}: years are counted as in Thailand; 543 less are those of elsewhere.")
         if nullable and values.null_count() == len(values):
             typed[name] = values.cast(pl.Date)
             continue

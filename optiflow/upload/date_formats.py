@@ -65,6 +65,11 @@ WEEK_WORDS = (
 WEEK_FIRST = re.compile(r"^(?P<before>\D*?)(?P<week>\d{1,2})(?P<between>\D+)(?P<year>\d{4})(?P<after>\D*)$")
 
 
+BUDDHIST = r"(?:^|[^\d:.]|^\d{1,2}\.\d{1,2}\.)(2[45]\d\d)(?:\D|$)"
+BUDDHA_TO_CHRIST = 543
+FEWEST_DAYS = 3
+
+
 def time_format(text: str) -> str:
     """The format of the time of day at the end of a value, with the gap before it; empty if there is none."""
     match = TIME.match(text)
@@ -177,6 +182,19 @@ def _whole_day(values: pl.Series, date_format: str) -> tuple[pl.Series, str]:
     if re.search(r"%[deFDjV]", date_format):
         return values, date_format
     return "1 " + values, f"%d {date_format}"
+
+
+def in_common_era(values: pl.Series) -> pl.Series:
+    """Text whose years are all counted from the Buddha's death, as Thailand writes them, with those of the common era.
+
+    543 less: 2567 is 2024. Text in which any year is another stays as it is. The days need no change, but 29 February does: only
+    the year of the common era says whether there is one.
+    """
+    years = values.drop_nulls().str.extract(BUDDHIST)
+    if years.null_count() or values.n_unique() < FEWEST_DAYS:  # one date said again and again stands for something else
+        return values
+    written = sorted(set(years))
+    return values.str.replace_many(written, [str(int(year) - BUDDHA_TO_CHRIST) for year in written])
 
 
 def epoch_format(values: pl.Series) -> str | None:

@@ -15,6 +15,7 @@ from optiflow.errors import UserError
 from optiflow.proposals import ProposalError
 from optiflow.split import ROW
 from optiflow.upload.faults import quote, quote_all
+from optiflow.upload.validation import EMPTY
 
 MOST_LEFT_OUT = 0.2
 """Of a file with more faults than that the rest is not what the file was."""
@@ -92,6 +93,14 @@ def _with_advice(said: str, file_name: str, rejected: pl.DataFrame, share: float
         return UserError(
             f"{said} Mend them. Where the number is not known yet, as of orders on their way, end the file before the first "
             "such day instead: what is known already of the newest is not like the rest."
+        )
+    if reason == EMPTY and share > MOST_LEFT_OUT:
+        labels = rules.filter(pl.col("reason") == EMPTY, pl.col("n") * 2 >= rules["n"][0])["column"].sort().to_list()
+        return ProposalError(
+            f"{said} If an empty cell means what stands above it, as where a label stands only in the first row of its group, "
+            "say so.",
+            file_name,
+            {"fill_down": labels},
         )
     if share > MOST_LEFT_OUT:
         return UserError(f"{said} Mend the file: what is left of it would not be what it was.")
