@@ -196,7 +196,12 @@ def train(file: ReadFile, observations: pl.DataFrame | None = None) -> TrainedRu
     files = {**inputs.files, "learning_curve.json": json.dumps(learning_curve(log))}
     asked = pipeline.scoring({**tables, "upload": file.rows, "enriched": enriched}, options, files.__getitem__)
     _score(scoring, training.model, asked.tables)
-    results = {name: pipeline.read_result(name, scoring.output_data, asked.rows) for name in pipeline.results}
+    results = {
+        name: pipeline.named(
+            pipeline.read_result(name, scoring.output_data, asked.rows), enriched.lazy(), options, taken=("model",)
+        )
+        for name in pipeline.results
+    }
     run = FinishedRun(options=options, **tables, results=results, model=training.model, kept=files.__getitem__)
     return TrainedRun(file, run, series, log, folder)
 

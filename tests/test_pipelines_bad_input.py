@@ -4,6 +4,7 @@ rejected with their reasons, or a fallback that the report states.
 What belongs here: what holds beyond one pipeline's own rules, at the door. What does not: `orders` (`test_bad_input`).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -118,11 +119,14 @@ OWN_TARGET = {
     MOVES: ("stock_movements predicts no column", "Leave it out"),
 }
 FIRST_DATE = {STORES: "date", ITEMS: "date", TURNOVER: "created", MOVES: "created_at"}
+MISSING = re.compile("Weekly_Sales|Units|item_created_date|item_id")
+"""A column that its pipeline cannot do without."""
+
 EMPTY = {
     STORES: ("Weekly_Sales", "80 of 80 rows (100.0%)", "row 2, column", "is empty"),
     ITEMS: ("SKU", "120 of 120 rows (100.0%)", "row 2, column", "is empty"),
     TURNOVER: ("item_created_date", "the date column is empty"),
-    MOVES: ("item_category", "100 of 100 rows (100.0%)", "row 2, column", "is empty"),
+    MOVES: ("quantity", "100 of 100 rows (100.0%)", "row 2, column", "is empty"),
 }
 HORIZON = {
     STORES: (99, "[1, 52]"),
@@ -138,7 +142,7 @@ REFUSED = {
     **for_all("ragged rows", lambda p, ls: refused(p, [ls[0], *(f"{line},9" for line in ls[1:])], "row 2: has", "fields")),
     **for_all("unknown option", lambda p, ls: refused(p, ls, "unknown key 'horizont'", "'horizon'", horizont=3)),
     **for_all("unknown hyperparameter", lambda p, ls: refused(p, ls, "'sede'", "did you mean 'seed'", hyperparameters={"sede": 1})),
-    **for_all("a missing column", lambda p, ls: refused(p, [("x" + ls[0]).replace("item_id", "xitem"), *ls[1:]], "no column for", "--option 'columns.", "<your column>")),
+    **for_all("a missing column", lambda p, ls: refused(p, [MISSING.sub("x", ls[0], 1), *ls[1:]], "no column for", "--option 'columns.", "<your column>")),
     **for_all("two columns for a role", lambda p, ls: refused(
         p, add(ls, PIPELINES[p].roles[0].headers[-1], "1"), "could all be the", PIPELINES[p].roles[0].headers[-1])),
     **for_all("a role that is none", lambda p, ls: refused(p, ls, "'nope', which is no role", columns={"nope": "x"})),

@@ -209,10 +209,10 @@ def test_the_download_has_every_flagged_movement_with_ids_and_prices_as_in_the_f
     extras = STOCK_MOVEMENTS.extras(run)
     (download,) = extras.downloads
     rows = pl.concat([run.train, run.test]).join(run.results["predictions"].filter("is_anomaly"), on="row", how="semi")
-    told = download.rows.join(rows, on="row", suffix=" (file)", validate="1:1")
+    told = download.rows.join(rows, on="row", suffix=" (again)", validate="1:1")
     assert told.height == download.rows.height == run.results["predictions"]["is_anomaly"].sum()
     for name in ("transaction_id", "item_id", "warehouse_id", "quantity", "unit_price", "total_amount"):
-        assert told[name].equals(told[f"{name} (file)"])
+        assert told[name].equals(told[f"{name} (again)"])
     assert download.rows["reasons"].null_count() == 0
     newest = download.rows.join(run.test, on="row", how="semi").height
     assert extras.actions[0].startswith(f"Check the {newest} flagged movements of the newest ones first")

@@ -126,7 +126,7 @@ def test_what_is_wrong_with_all_of_them_refuses_the_folder_as_it_refuses_a_file(
     with pytest.raises(UserError, match="sales: only 9 usable rows of 9; at least 20 are needed"):
         folder.read()
     for day in DAYS:
-        folder.put(f"sales_{day}.csv", table(day, form="%d.%m"))
+        folder.put(f"sales_{day}.csv", table(day, form="%s"))
     with pytest.raises(UserError, match=r"sales, column 'date': .*Write into sales\.options\.yaml"):
         folder.read()
 
@@ -251,8 +251,8 @@ def test_the_version_is_that_of_what_the_files_hold(folder: Folder) -> None:
 
 def test_options_say_the_same_for_all_files(folder: Folder) -> None:
     for day in DAYS:
-        folder.put(f"{day}.csv", table(day).replace("sales", "Stueck").replace("item", "kein Titel"))
+        folder.put(f"{day}.csv", table(day).replace("sales", "Wert").replace("item", "kein Titel"))
     with pytest.raises(UserError, match="no file in it can be read"):
         folder.read()
-    found = folder.read(columns={"sales": "Stueck", "item": "kein Titel"})
+    found = folder.read(columns={"sales": "Wert", "item": "kein Titel"})
     assert found.upload.accepted.height == 180
