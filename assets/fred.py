@@ -23,6 +23,9 @@ from resources.fred import FredResource
 KEY = dg.AssetKey(["fred", "observations"])
 SERIES_PARTITIONS = "optiflow_fred_series"
 OF_DATASET = "fred_series"
+POOL = "fred"
+"""Whatever may fetch from FRED, which counts requests a minute."""
+
 DATA_VERSION = "dagster/data_version"
 DAILY = dg.AutomationCondition.on_cron("30 6 * * *")
 
@@ -39,7 +42,7 @@ def observations_asset(partitions: dg.DynamicPartitionsDefinition, owners: Seque
         code_version=digest_of("fred"),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7), warn_window=timedelta(days=2)),
         kinds={"fred", "parquet"},
-        pool="fred",
+        pool=POOL,
         automation_condition=DAILY,
         description="One FRED series: each observation, its value, and the day from which it could be known.",
         metadata=columns(

@@ -15,7 +15,7 @@ from assets.chain import ONE_RUN_A_DATASET, Chain, as_they_are, columns, lineage
 from assets.code import ENRICHED, UPLOAD
 from assets.failures import plain_failures
 from assets.fred import KEY as OBSERVATIONS
-from assets.fred import OF_DATASET, register_series, series_in_use
+from assets.fred import OF_DATASET, POOL, register_series, series_in_use
 from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.days import first_and_last
 from optiflow.fred.calendar import asof_calendar
@@ -136,6 +136,7 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         code=ENRICHED,
         kinds={"polars", "parquet"},
         deps=[chain.key(OF_DATASET)],
+        pool=POOL,
         ins={"upload": dg.AssetIn(chain.key("upload"))},
         description="The upload with one column per FRED series: the newest value published by the row's date.",
         metadata=columns({ROW: ("Int64", ROW_DESCRIPTION)}),

@@ -9,6 +9,7 @@ written into the database; here connections stay open.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,10 +25,15 @@ from optiflow_dagster.internals import (
     EventLogConnection,
     EventLogCursor,
     SqlPollingEventWatcher,
+    raise_execution_interrupts,
 )
 
 PAGES_A_TIME = 2_000
 """Given back in one go, some 8 MB: others wait for so long to write."""
+
+SLOT_PAUSE_SECONDS = 0.25
+SLOT_WAIT_SECONDS = 5.0
+"""How long a step that waits for a slot of its pool is not answered; the run says that it waits when it is, at first."""
 
 
 class EventDatabase(ConsolidatedSqliteEventLogStorage):
@@ -98,6 +104,33 @@ class EventDatabase(ConsolidatedSqliteEventLogStorage):
                 sa.text("SELECT min(id) FROM event_logs WHERE run_id = :run_id"), {"run_id": run_id}
             ).scalar()
         return first is not None and first <= self._moved_up_to
+
+    def claim_concurrency_slot(
+        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
+    ) -> Any:
+        """Take a slot of the pool; if none is free, wait a while for one.
+
+        Dagster's executor in one process neither pauses between its questions nor looks for signals: a waiting step took a
+        whole core from those that it waited for, and could not be canceled.
+
+        A free slot is given to whoever waits also here, not only when another step ends: one that was killed in between has
+        emptied its slot and told nobody.
+
+        Raises:
+            DagsterExecutionInterruptedError: the run was asked to end; Dagster cancels it then.
+        """
+        until = time.monotonic() + SLOT_WAIT_SECONDS
+        while True:
+            status = super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
+            if status.is_claimed:
+                return status
+            if time.monotonic() >= until:
+                return status.with_sleep_interval(0.0)
+            if not status.is_assigned and self.has_unassigned_slots(concurrency_key):
+                self.assign_pending_steps([concurrency_key])
+                continue
+            with raise_execution_interrupts():
+                time.sleep(SLOT_PAUSE_SECONDS)
 
     def watch(self, run_id: str, cursor: str | None, callback: Any) -> None:
         """Call back for each new event of the run; what is asked is the database."""

@@ -7,7 +7,10 @@ move with any release of Dagster: `tests/test_internals.py` then says which one 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dagster._core.errors import DagsterUserCodeUnreachableError  # a launch that nobody answered is not a failed one
+from dagster._core.errors import (
+    DagsterUserCodeUnreachableError,  # a launch that nobody answered is not a failed one
+    raise_execution_interrupts,  # a run that waits ends when it is asked to
+)
 from dagster._core.events import RunFailureReason  # whether a run failed, or its process was lost
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus  # what a launcher answers
 from dagster._core.storage.tags import GRPC_INFO_TAG  # which server was given a run
@@ -36,6 +39,7 @@ __all__ = [
     "SqliteEventLogStorage",
     "SqliteRunStorage",
     "WorkerStatus",
+    "raise_execution_interrupts",
 ]
 
 _LATER = {

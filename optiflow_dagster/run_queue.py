@@ -1,6 +1,7 @@
 """Dagster's queue of runs, made to know which pipeline's dataset a run is of.
 
-What belongs here: that note. What does not: the queue, which stays Dagster's, and its limits (`dagster.yaml`).
+What belongs here: that note, and what has to be there before a run begins. What does not: the queue, which stays
+Dagster's, and its limits (`dagster.yaml`).
 
 Runs of one dataset must follow one another, whoever asks for them: a sensor, a schedule, a backfill, a person. Dagster's
 limit goes by the value of a tag, and all that these runs have in common is the partition's, which `walmart` of
@@ -10,6 +11,7 @@ limit goes by the value of a tag, and all that these runs have in common is the 
 import dagster as dg
 
 from optiflow_dagster.asked_runs import PARTITION_TAG
+from optiflow_dagster.pools import make_limits
 from optiflow_dagster.quiet_ticks import quieten_ticks
 
 DATASET_TAG = "optiflow/dataset"
@@ -28,6 +30,7 @@ class DatasetQueue(dg.QueuedRunCoordinator):
         """Queue the run."""
         if dataset := dataset_of(context.dagster_run):
             self._instance.add_run_tags(context.dagster_run.run_id, {DATASET_TAG: dataset})
+        make_limits(self._instance, context.dagster_run)
         return super().submit_run(context)
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -24,6 +25,7 @@ from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 from moto.server import ThreadedMotoServer
+from postgres import Postgres
 
 from resources.catalog import Catalog, schema
 from resources.catalog.database import make_engine
@@ -145,6 +147,19 @@ def test_the_instance_is_made_of_the_parts_that_the_file_names(instance: dg.Dags
     assert instance.run_retries_max_retries == 3
     assert instance.get_settings("run_retries")["retry_on_asset_or_op_failure"] is False
     assert not instance.telemetry_enabled
+
+
+def test_times_of_runs_are_of_utc_whichever_zone_the_server_is_in(
+    instance: dg.DagsterInstance, postgres_server: Postgres
+) -> None:
+    assert postgres_server.execute("SHOW timezone") == [("Asia/Kolkata",)]
+    run = instance.add_run(dg.DagsterRun("orders_job", status=dg.DagsterRunStatus.STARTED))
+    instance.report_run_failed(run)
+    record = instance.get_run_record_by_id(run.run_id)
+    assert record is not None
+    now = datetime.now(UTC)
+    assert now - timedelta(minutes=5) < record.create_timestamp <= now
+    assert now - timedelta(minutes=5) < record.update_timestamp <= now
 
 
 def test_the_launcher_is_made_and_gives_runs_the_size_of_the_file(instance: dg.DagsterInstance) -> None:

@@ -281,9 +281,11 @@ def _run(pipeline: str, dataset: str) -> None:
     from optiflow_dagster.cli.progress import execute
     from optiflow_dagster.definitions import build_definitions
     from optiflow_dagster.partitions import DATASETS
+    from optiflow_dagster.pools import free_abandoned_slots
 
     began = time.monotonic()
     with workplace.instance() as instance:
+        free_abandoned_slots(instance)
         instance.add_dynamic_partitions(str(DATASETS[pipeline].name), [dataset])
         definitions = build_definitions(workplace.settings, {pipeline: spec})
         failures = execute(definitions, f"{pipeline}_job", dataset, instance, console)
