@@ -131,7 +131,12 @@ def compare(pipeline: str, dataset: str, revisions: Sequence[str], as_json: bool
 
 
 def _names(uploads: "Sequence[LandedFile]") -> str:
-    return " and ".join(file.name + (" with its options" if file.options else "") for file in uploads)
+    return " and ".join(
+        file.name
+        + (f"/ ({len(file.parts):,} files)" if file.is_folder else "")
+        + (" with its options" if file.options else "")
+        for file in uploads
+    )
 
 
 def _nothing(known: Sequence, found: "Belongings") -> str:
