@@ -38,6 +38,8 @@ class Belongings:
     """The landing folder."""
     has_partition: bool = False
     endpoint: str | None = None
+    sources: tuple[str, ...] = ()
+    """Those of `sources.yaml` that put their rows into it."""
 
     @property
     def is_empty(self) -> bool:
@@ -72,6 +74,7 @@ def belongings(adapters: Adapters, instance: dg.DagsterInstance, pipeline: str, 
         where=landing.folder,
         has_partition=instance.has_dynamic_partition(str(DATASETS[pipeline].name), dataset),
         endpoint=served.name if served else None,
+        sources=adapters.sources.filling(pipeline, dataset),
     )
 
 
@@ -130,7 +133,10 @@ def remove(
         if file in uploads:
             remove_upload(storage, found.pipeline, file)
         else:
-            leave_alone(storage, found.pipeline, found.dataset, file)
+            leave_alone(storage, found.pipeline, file.dataset, file)
+    if uploads:
+        for source in found.sources:
+            adapters.sources.forget(source)
     for folder in found.folders:
         storage.remove_tree(folder)
     store.remove_dataset(found.pipeline, found.dataset)

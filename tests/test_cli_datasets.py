@@ -419,6 +419,36 @@ def test_rename_never_puts_a_folder_over_anothers_files(other):
     assert "There is a dataset 'north' in orders already" in said.err
 
 
+def pulled_dataset(project: Project) -> str:
+    """A grown folder that a source fills; the key of how far it was read."""
+    grown(project, "daily-sales")
+    said = "erp: {pipeline: orders, dataset: daily-sales, url: 'https://erp.example.com/api'}"
+    (project.home / "sources.yaml").write_text(said)
+    key = "lake/sources/erp/state.json"
+    project.adapters.storage.write_bytes(key, b"{}")
+    return key
+
+
+@pytest.mark.parametrize("upload", [True, False])
+def test_delete_forgets_how_far_a_source_was_read_if_its_files_go(other, upload):
+    key = pulled_dataset(other)
+    said = other.optiflow("delete", "orders", "daily-sales", "--yes", "--upload" if upload else "--keep-upload")
+    assert said.code == 0, said.shown
+    assert "the source erp of sources.yaml, which fills it: take it out" in said.out
+    assert other.adapters.storage.exists(key) is not upload
+
+
+def test_rename_of_a_dataset_that_a_source_fills_says_what_to_change_first(other):
+    pulled_dataset(other)
+    said = other.optiflow("rename", "orders", "daily-sales", "north", "--yes")
+    assert said.code == 2
+    assert "The source erp of sources.yaml would go on to fill 'daily-sales'." in said.err
+    assert "write dataset: north there, then do this again" in said.err
+    assert (other.uploads / "daily-sales" / "a.csv").is_file()
+    (other.home / "sources.yaml").unlink()
+    assert other.optiflow("rename", "orders", "daily-sales", "north", "--yes").code == 0
+
+
 def test_what_is_left_of_a_folder_whose_removal_was_cut_off_is_taken_by_nobody_until_something_newer_comes(
     other, monkeypatch
 ):

@@ -177,6 +177,15 @@ class S3Storage(Storage):
         with aws_errors(f"write {self.uri_for(key)}"):
             client("s3").put_object(Bucket=self.bucket, Key=self.full_key(key), Body=data, **self._encryption())
 
+    def write_if_unchanged(self, key: str, data: bytes, etag: str | None) -> str:
+        """Upload bytes unless the object is another one by now; S3 itself compares."""
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        with aws_errors(f"write {self.uri_for(key)}"):
+            answer = client("s3").put_object(
+                Bucket=self.bucket, Key=self.full_key(key), Body=data, **condition, **self._encryption()
+            )
+        return _etag(answer)
+
     def scan_parquet(self, key: str) -> pl.LazyFrame:
         """A Parquet object as a lazy frame; only the columns that are asked for are fetched.
 
