@@ -23,9 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiflow.errors import TransientError, UserError
+from optiflow.options import merge_options
+from optiflow.pipelines import PIPELINES
 from optiflow_dagster.definitions import build_definitions
 from optiflow_dagster.sensors.sources import again
 from resources.http_retries import Timing
+from resources.landed import read_landed
+from resources.landing import read_landing
 from resources.settings import load_settings
 from resources.sources import Sources
 from resources.sources.description import Source, read_sources
@@ -402,7 +406,7 @@ def test_a_pull_that_may_be_putting_its_file_into_a_bucket_is_waited_for(
 ) -> None:
     source, timing = place.source(), place.clock.timing()
     with monkeypatch.context() as patch:
-        patch.setattr(S3Storage, "write_parquet", _die)
+        patch.setattr("resources.sources.pull.write_parquet", _die)
         with pytest.raises(Died):
             pull(source, bucket, timing)
     with pytest.raises(TransientError, match="being put there by another pull of this source"):
@@ -474,6 +478,46 @@ def test_a_row_that_was_changed_comes_again_as_it_is_now(place: Place) -> None:
     assert [r["quantity"] for r in place.landed() if r["id"] == 5] == [5, 500]
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "columns", "options"),
+    [
+        ("orders", ["id", "price", "day"], {"target": "price", "date_column": "day", "drop_columns": ["id"]}),
+        ("turnover", ["id", "created", "sold", "price"], {}),
+        ("stock_movements", ["transaction_id", "item_id", "quantity", "price", "created"], {}),
+    ],
+)
+def test_a_row_that_was_changed_counts_once_as_it_is_now(
+    place: Place, pipeline: str, columns: list[str], options: dict[str, Any]
+) -> None:
+    fields = {"transaction_id": "id", "item_id": "item", "day": "created"}
+    said: dict[str, Any] = {"pipeline": pipeline, "columns": {name: fields.get(name, name) for name in columns}}
+
+    def sold(number: int, minute: int, price: float) -> dict[str, Any]:
+        created = START - timedelta(days=300 - number)
+        days = {"created": f"{created:%Y-%m-%d}", "sold": f"{created + timedelta(9):%Y-%m-%d}"}
+        return row(number, minute, price=price, quantity=number - 40, **days)
+
+    place.erp.rows = [sold(number, number, 10.0 + number) for number in range(80) if number != 40]
+    place.pull(**said)
+    place.erp.rows[5] = sold(5, 90, 500.0)
+    assert place.pull(**said).rows == 1
+    (file,) = read_landing(place.storage, pipeline).files
+    spec = PIPELINES[pipeline]
+    table = read_landed(place.storage, file, merge_options(spec.default_options, options), spec).table
+    (price,) = (name for name in table.accepted.columns if name in ("price", "unit_price"))
+    prices = table.accepted[price].to_list()
+    assert (len(prices), prices.count(500.0), prices.count(15.0)) == (79, 1, 0)
+
+
+def test_a_key_that_no_column_has_is_asked_for_where_the_pipeline_has_none_of_its_own(place: Place) -> None:
+    with pytest.raises(
+        UserError, match=r"no column has 'id', and orders cannot tell.*Add it to columns, such as id: id"
+    ):
+        place.pull(pipeline="orders", columns={"quantity": "quantity"})
+    assert place.files() == []
+    assert place.pull(columns={"quantity": "quantity"}).rows == 35
+
+
 def test_without_a_cursor_all_rows_are_asked_for_and_only_new_ones_land(place: Place) -> None:
     assert place.pull("page", incremental=None).rows == 35
     place.erp.rows += [row(36)]
@@ -519,7 +563,7 @@ def test_whatever_happens_in_whatever_order_each_row_lands_once(
                 if kind == "fail":
                     server.script = [(500, {}, "")] * 6
                 elif kind == "die" and number % 2:
-                    inner.setattr(FileStorage, "write_parquet", _die)
+                    inner.setattr("resources.sources.pull.write_parquet", _die)
                 elif kind == "die":
                     inner.setattr("resources.sources.pull.write_state", _die_at_second())
                 try:

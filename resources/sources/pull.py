@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 
 from optiflow.errors import TransientError, UserError
+from optiflow.parquet import write_parquet
+from optiflow.pipelines import PIPELINES
 from resources.http_retries import Timing
 from resources.landing import landing_prefix
 from resources.sources.api import TIMEOUT_SECONDS, Api
@@ -99,7 +101,7 @@ def _pull(source: Source, storage: Storage, timing: Timing, from_start: bool) ->
             write_state(storage, source.name, State(after), etag)
         return Pulled(0, len(keyed), fetched.pages, mark=mark)
     columns = dict(source.columns) or {name: name for name in plain_fields(fetched.rows)}
-    notes = _notes(fetched.rows, columns, source)
+    notes, key = _notes(fetched.rows, columns, source), _key_column(columns, source)
     if wish and ahead:
         notes += (
             f"{wish.field} is {max(ahead, key=lambda each: order_of(each, source.name))!r} in one of {len(ahead):,} rows that lie more "
@@ -107,7 +109,8 @@ def _pull(source: Source, storage: Storage, timing: Timing, from_start: bool) ->
         )
     file = f"{landing_prefix(source.pipeline)}/{source.dataset}/{_file_name(source, new, timing)}"
     etag = write_state(storage, source.name, State(reached, after, file, timing.now()), etag)
-    storage.write_parquet(file, as_table(list(new.values()), columns))
+    with storage.writing(file) as path:
+        write_parquet(as_table(list(new.values()), columns), path, key)
     try:
         write_state(storage, source.name, State(after), etag)
     except TransientError:
@@ -152,6 +155,21 @@ def _always(rows: list[Row], reached: Reached, source: Source) -> tuple[str, ...
         )
     in_all = [path for path in wanted if all(field_of(row, path) is not MISSING for row in rows)]
     return tuple(in_all if reached.always is None else (path for path in reached.always if path in in_all))
+
+
+def _key_column(columns: dict[str, str], source: Source) -> str | None:
+    """The column that has the key, by which a newer version of a row takes the place of the older one.
+
+    Raises:
+        UserError: there is none, and nothing else does in this pipeline.
+    """
+    found = next((name for name, path in columns.items() if path == source.key), None)
+    if source.key is not None and found is None and not PIPELINES[source.pipeline].row_keys:
+        raise UserError(
+            f"Source {source.name}: no column has {source.key!r}, and {source.pipeline} cannot tell without it which row a changed one "
+            f"takes the place of. Nothing was taken. Add it to columns, such as {source.key.rpartition('.')[2]}: {source.key}"
+        )
+    return found
 
 
 def _notes(rows: list[Row], columns: dict[str, str], source: Source) -> tuple[str, ...]:
