@@ -134,7 +134,7 @@ def remove(
             remove_upload(storage, found.pipeline, file)
         else:
             leave_alone(storage, found.pipeline, file.dataset, file)
-    if uploads:
+    if uploads or not found.uploads:
         for source in found.sources:
             adapters.sources.forget(source)
     for folder in found.folders:

@@ -429,13 +429,16 @@ def pulled_dataset(project: Project) -> str:
     return key
 
 
-@pytest.mark.parametrize("upload", [True, False])
+@pytest.mark.parametrize("upload", ["--upload", "--keep-upload", "removed by hand"])
 def test_delete_forgets_how_far_a_source_was_read_if_its_files_go(other, upload):
     key = pulled_dataset(other)
-    said = other.optiflow("delete", "orders", "daily-sales", "--yes", "--upload" if upload else "--keep-upload")
+    if upload == "removed by hand":
+        shutil.rmtree(other.uploads / "daily-sales")
+    flags = [upload] if upload.startswith("--") else []
+    said = other.optiflow("delete", "orders", "daily-sales", "--yes", *flags)
     assert said.code == 0, said.shown
     assert "the source erp of sources.yaml, which fills it: take it out" in said.out
-    assert other.adapters.storage.exists(key) is not upload
+    assert other.adapters.storage.exists(key) is (upload == "--keep-upload")
 
 
 def test_rename_of_a_dataset_that_a_source_fills_says_what_to_change_first(other):

@@ -401,6 +401,18 @@ def test_of_two_pulls_into_a_bucket_the_slower_one_takes_nothing(place: Place, b
     assert pull(source, bucket, timing).rows == 0
 
 
+def test_a_state_in_a_bucket_that_was_written_or_removed_meanwhile_is_not_written_over(bucket: Storage) -> None:
+    first = bucket.write_if_unchanged("lake/s", b"1", None)
+    second = bucket.write_if_unchanged("lake/s", b"2", first)
+    for etag in (None, first):
+        with pytest.raises(TransientError):
+            bucket.write_if_unchanged("lake/s", b"3", etag)
+    assert bucket.read_bytes("lake/s") == b"2"
+    bucket.remove("lake/s")
+    with pytest.raises(TransientError):
+        bucket.write_if_unchanged("lake/s", b"3", second)
+
+
 def test_a_pull_that_may_be_putting_its_file_into_a_bucket_is_waited_for(
     place: Place, bucket: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,8 +466,8 @@ def test_a_secret_is_in_no_message_and_no_log_line(
     onward = f"{place.erp.url}/next?api_key=k%2Fe%20%22y%2B1"
     shown = place.erp.shown
     for script, body in (
-        ((400, {}, "x" * 195 + TOKEN), None),
-        ((400, {}, " " * 790 + TOKEN), None),
+        ((400, {}, "x" * 191 + TOKEN), None),
+        ((400, {}, " " * 793 + TOKEN), None),
         ((400, {}, json.dumps({"given": secret})), None),
         ((302, {"Location": f"http://elsewhere/{TOKEN}"}, ""), None),
         (None, {"data": {"items": []}, "links": {"next": f"http://elsewhere/?api_key={TOKEN}"}}),

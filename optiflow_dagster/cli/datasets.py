@@ -167,12 +167,12 @@ def _told(found: "Belongings") -> str:
         *(["its place in the lists of Dagster's UI"] if found.has_partition else []),
     ]
     stays = ["FRED series, which all datasets share", "Dagster's history of its runs, until it is old"]
+    if found.sources:
+        stays.append(
+            f"{_sources(found)}, which fills it: take it out, or the dataset comes again with the next pull. If its upload goes, "
+            "that pull has all rows, else those since the last one"
+        )
     if found.uploads:
-        if found.sources:
-            stays.append(
-                f"{_sources(found)}, which fills it: take it out, or the dataset comes again with the next pull. If its upload goes, "
-                "that pull has all rows, else those since the last one"
-            )
         stays.insert(0, f"{_names(found.uploads)} in {found.where}, unless you say otherwise")
     return "\n".join(["These go:", *(f"  {line}" for line in goes), "These stay:", *(f"  {line}" for line in stays)])
 
