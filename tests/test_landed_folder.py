@@ -122,6 +122,7 @@ def test_a_source_is_pulled_by_command_and_an_unknown_one_names_those_there_are(
         assert "erp: 3 new rows (3 rows read in 1 page, up to 2024-01-03)." in done.output
         assert "optiflow run orders erp" in done.output
         assert "erp: nothing new" in run(main, ["pull", "erp"]).output
+        assert "erp: 3 new rows" in run(main, ["pull", "erp", "--from-start"]).output
         erp.token = "another"
         refused = run(main, ["pull", "erp"])
         assert (refused.exit_code, "Put a new token into ERP_TOKEN" in refused.output) == (2, True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from optiflow.errors import UserError
-from optiflow_dagster.asked_runs import PARTITION_TAG
+from optiflow_dagster.asked_runs import PARTITION_TAG, RUN_KEY_TAG
 from optiflow_dagster.partitions import SOURCES
 from optiflow_dagster.run_cause import failed_in_passing
 from resources.sources import SOURCES_FILE, Sources
@@ -22,7 +22,6 @@ INTERVAL_SECONDS = 29
 FIRST_PAUSE_SECONDS = 300
 LONGEST_PAUSE_SECONDS = 3600
 """Before the next run of a pull that failed in passing; twice as long after each further one."""
-RUN_KEY_TAG = "dagster/run_key"
 
 
 def sources_sensor(job: "AssetJob") -> dg.SensorDefinition:
