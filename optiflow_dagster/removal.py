@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from optiflow.dataset_id import OPTIONS_SUFFIX, check_dataset_id
+from optiflow.dataset_id import check_dataset_id, folder_stem
 from optiflow.errors import UserError
 from optiflow_dagster.dataset_runs import DatasetRun, active_runs
 from optiflow_dagster.partitions import DATASETS
 from resources.adapters import Adapters
 from resources.catalog.records import DatasetRecord, JobRecord, ModelRecord
-from resources.landing import LandedFile, leave_alone, read_landing
+from resources.landing import LandedFile, Landing, leave_alone, read_landing, remove_upload
 from resources.storage import LAKE
 
 
@@ -38,6 +38,8 @@ class Belongings:
     """The landing folder."""
     has_partition: bool = False
     endpoint: str | None = None
+    sources: tuple[str, ...] = ()
+    """Those of `sources.yaml` that put their rows into it."""
 
     @property
     def is_empty(self) -> bool:
@@ -54,6 +56,8 @@ def belongings(adapters: Adapters, instance: dg.DagsterInstance, pipeline: str, 
     landing = read_landing(storage, pipeline)
     served = adapters.endpoints.describe(dataset) if adapters.endpoints.pipeline == pipeline else None
 
+    made_from = store.file_name(pipeline, dataset)
+
     def own(record: DatasetRecord | JobRecord | ModelRecord) -> bool:
         return (record.pipeline, record.dataset) == (pipeline, dataset)
 
@@ -66,11 +70,19 @@ def belongings(adapters: Adapters, instance: dg.DagsterInstance, pipeline: str, 
         folders=[folder for folder, found in objects.items() if found],
         files=sum(map(len, objects.values())),
         bytes=sum(found.size for below in objects.values() for found in below),
-        uploads=landing.by_dataset().get(dataset, []),
+        uploads=_uploads(landing, dataset, made_from),
         where=landing.folder,
         has_partition=instance.has_dynamic_partition(str(DATASETS[pipeline].name), dataset),
         endpoint=served.name if served else None,
+        sources=adapters.sources.filling(pipeline, dataset),
     )
+
+
+def _uploads(landing: Landing, dataset: str, made_from: str | None) -> list[LandedFile]:
+    """The dataset's uploads; one of another id only if the dataset was made from a file of that very name."""
+    own = landing.by_dataset().get(dataset, [])
+    stem = folder_stem(made_from) if made_from else None
+    return own or [file for file in landing.of(dataset, lambda: made_from) if file.stem == stem]
 
 
 def refuse_while_it_runs(instance: dg.DagsterInstance, pipeline: str, dataset: str) -> None:
@@ -117,12 +129,14 @@ def remove(
         adapters.jobs.remove(job.name, job.kind)
     if found.endpoint:
         adapters.endpoints.delete(found.dataset)
+    for file in found.uploads:
+        if file in uploads:
+            remove_upload(storage, found.pipeline, file)
+        else:
+            leave_alone(storage, found.pipeline, file.dataset, file)
+    if uploads or not found.uploads:
+        for source in found.sources:
+            adapters.sources.forget(source)
     for folder in found.folders:
         storage.remove_tree(folder)
-    for file in found.uploads:
-        if file not in uploads:
-            leave_alone(storage, found.pipeline, found.dataset, file)
-    for file in uploads:
-        storage.remove(file.table.key)
-        storage.remove(file.table.key + OPTIONS_SUFFIX)
     store.remove_dataset(found.pipeline, found.dataset)

@@ -379,8 +379,34 @@ def left_alone(storage: Storage, pipeline: str, files: Mapping[str, LandedFile])
     return {
         dataset
         for dataset in noted & files.keys()
-        if storage.read_bytes(f"{LEFT_ALONE}/{pipeline}/{dataset}").decode() == _state_of(files[dataset])
+        if _is_noted(storage.read_bytes(f"{LEFT_ALONE}/{pipeline}/{dataset}").decode(), files[dataset])
     }
+
+
+def remove_upload(storage: Storage, pipeline: str, file: LandedFile) -> None:
+    """Remove an upload of the landing folder with its options, a folder with all that is in it.
+
+    Until it is gone what is left of it counts as left alone, so that no sensor takes half of it; cut off, it is finished by
+    the next call. Something newer is taken as ever.
+    """
+    note = f"{LEFT_ALONE}/{pipeline}/{file.dataset}"
+    storage.write_bytes(note, f"{_GOES}{file.changed_ns}".encode())
+    storage.remove(file.table.key + OPTIONS_SUFFIX)
+    if file.is_folder:
+        storage.remove_tree(file.table.key)
+    else:
+        storage.remove(file.table.key)
+    storage.remove(note)
+
+
+_GOES = "goes@"
+"""A note of an upload whose removal has begun, before the time in ns of its last change."""
+
+
+def _is_noted(note: str, file: LandedFile) -> bool:
+    if note.startswith(_GOES):
+        return file.changed_ns <= int(note.removeprefix(_GOES))
+    return note == _state_of(file)
 
 
 def _state_of(file: LandedFile) -> str:

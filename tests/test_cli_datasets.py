@@ -8,20 +8,26 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import boto3
 import dagster as dg
 import fastexcel
 import polars as pl
 import pytest
+from aws_double.client import REGION
 from polars.testing import assert_frame_equal
 from project import OPTIONS, Project, Said, fresh_project
 from queued_runs import stored_run
 
 from optiflow.errors import UserError
+from optiflow.options import merge_options
 from optiflow.pipelines.orders import sample as samples
 from optiflow_dagster.cli import show
 from optiflow_dagster.removal import belongings, remove
-from resources.catalog.records import JobRecord, ModelRecord
+from optiflow_dagster.renaming import put_under_name
+from resources.catalog.records import DatasetRecord, JobRecord, ModelRecord
 from resources.jobs.contract import JobKind, JobState, JobStatus
+from resources.landing import left_alone, read_landing, remove_upload
+from resources.storage import S3Storage
 
 ORDERS = samples.orders(rows=400, seed=5)
 SHOP = "shop-orders"
@@ -347,6 +353,157 @@ def test_rename_never_takes_another_datasets_name(copy):
     assert said.code == 2
     assert "There is a dataset 'north' in orders already" in said.err
     assert files_of(copy, "/") == before
+
+
+def grown(project: Project, name: str = "Daily Sales", *more: str) -> Path:
+    """A folder of two days, the newer one first by name, and a model that was made of it."""
+    place = project.uploads / name
+    for part, text in (("b/old.csv", "a\n1\n"), ("a.csv", "a\n2\n"), ("_SUCCESS", "")):
+        path = place / part
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (project.uploads / f"{name}.options.yaml").write_text("horizon: 7\n")
+    names = ("orders-daily-sales-training-0", "orders", "daily-sales", "r", "file:///x", datetime.now(UTC))
+    project.adapters.catalog.open().put_model(ModelRecord(*names))
+    return place
+
+
+def made_of(project: Project) -> list[str]:
+    return [model.dataset for model in project.adapters.catalog.open().models()]
+
+
+def test_delete_takes_a_folder_of_files_with_its_options_if_that_is_said(other):
+    place = grown(other)
+    said = other.optiflow("delete", "orders", "daily-sales", "--yes", "--upload")
+    assert said.code == 0, said.shown
+    assert "Daily Sales/ (2 files) with its options" in said.out
+    assert (place.exists(), list(other.uploads.iterdir()), made_of(other)) == (False, [], [])
+
+
+def test_delete_of_a_folder_that_is_a_link_takes_the_link_and_not_what_it_leads_to(other, tmp_path):
+    place = grown(other)
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    assert other.optiflow("delete", "orders", "daily-sales", "--yes", "--upload").code == 0
+    assert (list(other.uploads.iterdir()), made_of(other)) == ([], [])
+    assert (tmp_path / "elsewhere" / "a.csv").read_text() == "a\n2\n"
+
+
+def test_rename_takes_a_folder_with_all_that_is_in_it_and_its_files_keep_their_age(other):
+    grown(other)
+    said = other.optiflow("rename", "orders", "daily-sales", "north", "--yes")
+    assert said.code == 0, said.shown
+    assert sorted(path.name for path in other.uploads.iterdir()) == ["north", "north.options.yaml"]
+    (file,) = read_landing(other.adapters.storage, "orders").files
+    oldest_first = sorted(file.parts, key=lambda part: part.modified_ns)
+    assert [part.key for part in oldest_first] == ["uploads/orders/north/b/old.csv", "uploads/orders/north/a.csv"]
+    assert (other.uploads / "north" / "_SUCCESS").is_file()
+    assert made_of(other) == []
+
+
+def test_a_renaming_of_a_folder_that_was_cut_off_is_finished_by_the_next(other):
+    place = grown(other)
+    (other.uploads / "north").mkdir()
+    shutil.copy(place / "a.csv", other.uploads / "north" / "a.csv")
+    assert other.optiflow("rename", "orders", "daily-sales", "north", "--yes").code == 0
+    assert sorted(path.name for path in (other.uploads / "north").rglob("*.csv")) == ["a.csv", "old.csv"]
+    assert not place.exists()
+
+
+def test_rename_never_puts_a_folder_over_anothers_files(other):
+    place = grown(other)
+    (other.uploads / "north").mkdir()
+    (other.uploads / "north" / "a.csv").write_text("a\n3\n")
+    said = other.optiflow("rename", "orders", "daily-sales", "north", "--yes")
+    assert (said.code, place.is_dir()) == (2, True)
+    assert "There is a dataset 'north' in orders already" in said.err
+
+
+def pulled_dataset(project: Project) -> str:
+    """A grown folder that a source fills; the key of how far it was read."""
+    grown(project, "daily-sales")
+    said = "erp: {pipeline: orders, dataset: daily-sales, url: 'https://erp.example.com/api'}"
+    (project.home / "sources.yaml").write_text(said)
+    key = "lake/sources/erp/state.json"
+    project.adapters.storage.write_bytes(key, b"{}")
+    return key
+
+
+@pytest.mark.parametrize("upload", ["--upload", "--keep-upload", "removed by hand"])
+def test_delete_forgets_how_far_a_source_was_read_if_its_files_go(other, upload):
+    key = pulled_dataset(other)
+    if upload == "removed by hand":
+        shutil.rmtree(other.uploads / "daily-sales")
+    flags = [upload] if upload.startswith("--") else []
+    said = other.optiflow("delete", "orders", "daily-sales", "--yes", *flags)
+    assert said.code == 0, said.shown
+    assert "the source erp of sources.yaml, which fills it: take it out" in said.out
+    assert other.adapters.storage.exists(key) is (upload == "--keep-upload")
+
+
+def test_rename_of_a_dataset_that_a_source_fills_says_what_to_change_first(other):
+    pulled_dataset(other)
+    said = other.optiflow("rename", "orders", "daily-sales", "north", "--yes")
+    assert said.code == 2
+    assert "The source erp of sources.yaml would go on to fill 'daily-sales'." in said.err
+    assert "write dataset: north there, then do this again" in said.err
+    assert (other.uploads / "daily-sales" / "a.csv").is_file()
+    (other.home / "sources.yaml").unlink()
+    assert other.optiflow("rename", "orders", "daily-sales", "north", "--yes").code == 0
+
+
+def test_what_is_left_of_a_folder_whose_removal_was_cut_off_is_taken_by_nobody_until_something_newer_comes(
+    other, monkeypatch
+):
+    place, storage = grown(other), other.adapters.storage
+    (file,) = read_landing(storage, "orders").files
+
+    def cut_off(*_: object) -> None:
+        (place / "a.csv").unlink()
+        raise UserError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(storage), "remove_tree", cut_off)
+        with pytest.raises(UserError, match="cut off"):
+            remove_upload(storage, "orders", file)
+
+    def alone() -> set[str]:
+        (left,) = read_landing(storage, "orders").files
+        return left_alone(storage, "orders", {"daily-sales": left})
+
+    assert alone() == {"daily-sales"}
+    (place / "new.csv").write_text("a\n5\n")
+    assert alone() == set()
+    remove_upload(storage, "orders", file)
+    assert list(other.uploads.iterdir()) == []
+    assert files_of(other, "daily-sales") == []
+
+
+def test_a_dataset_with_its_former_id_goes_with_the_file_it_was_made_from_and_no_other(other):
+    for name in ("Продажи 2024.csv", "Остатки 2024.csv"):
+        other.drop(name, ORDERS.head(3))
+    store = other.adapters.catalog.open()
+    made = ("orders", "2024", "r", "v", "Остатки 2024.csv", 1, merge_options({}), datetime.now(UTC))
+    with dagster(other) as instance:
+        assert belongings(other.adapters, instance, "orders", "2024").uploads == []
+        store.put_dataset(DatasetRecord(*made))
+        (found,) = belongings(other.adapters, instance, "orders", "2024").uploads
+        assert found.name == "Остатки 2024.csv"
+
+
+def test_a_folder_in_a_bucket_is_renamed_and_removed_whole(aws, tmp_path):
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="folders", CreateBucketConfiguration={"LocationConstraint": REGION})
+    storage = S3Storage(uri="s3://folders/x")
+    for key in ("shop/2.csv", "shop/1.csv", "shop/_SUCCESS", "shop.options.yaml", "shop-2/1.csv"):
+        storage.write_bytes(f"uploads/orders/{key}", key.encode())
+    shop = next(file for file in read_landing(storage, "orders").files if file.name == "shop")
+    put_under_name(storage, [(shop, "north")])
+    remove_upload(storage, "orders", shop)
+    left = sorted(found.key.removeprefix("uploads/orders/") for found in storage.tree("uploads"))
+    assert left == ["north.options.yaml", "north/1.csv", "north/2.csv", "north/_SUCCESS", "shop-2/1.csv"]
+    assert storage.read_bytes("uploads/orders/north/1.csv") == b"shop/1.csv"
+    assert list(storage.tree("lake")) == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+import pytest
 from click.testing import CliRunner
 
 from optiflow_dagster.cli.commands import main
@@ -121,9 +122,48 @@ def test_a_source_is_pulled_by_command_and_an_unknown_one_names_those_there_are(
         assert "erp: 3 new rows (3 rows read in 1 page, up to 2024-01-03)." in done.output
         assert "optiflow run orders erp" in done.output
         assert "erp: nothing new" in run(main, ["pull", "erp"]).output
+        assert "erp: 3 new rows" in run(main, ["pull", "erp", "--from-start"]).output
         erp.token = "another"
         refused = run(main, ["pull", "erp"])
         assert (refused.exit_code, "Put a new token into ERP_TOKEN" in refused.output) == (2, True)
         assert TOKEN not in refused.output
     unknown = run(main, ["pull", "wms"])
     assert (unknown.exit_code, "there are erp" in unknown.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "into", "told"),
+    [
+        ("_jan.csv", "shop", "'_jan.csv' would be passed over: names that begin with '_'"),
+        (".x.csv", "shop", "'.x.csv' would be passed over"),
+        ("~$x.xlsx", "shop", "'~$x.xlsx' would be passed over"),
+        (".x.csv", None, "'.x.csv' would be passed over"),
+        ("~$x.xlsx", None, "'~$x.xlsx' would be passed over"),
+        ("_folder", None, "'_folder' would be passed over"),
+        (".folder", None, "'.folder' would be passed over"),
+        ("a.csv", "a/b", "'a/b' is not a dataset id"),
+        ("a.csv", "_x", "'_x' is not a dataset id"),
+        (
+            "a.csv",
+            "New Shop",
+            "'New Shop' is not a dataset id: use a-z, 0-9 and single hyphens, at most 40 characters. Did you",
+        ),
+    ],
+)
+def test_nothing_is_uploaded_to_where_it_would_not_be_read(
+    tmp_path: Path, monkeypatch: Any, name: str, into: str | None, told: str
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text((Path(__file__).parents[1] / "dagster.yaml").read_text())
+    monkeypatch.setenv("OPTIFLOW_HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    if name.endswith("folder"):
+        path.mkdir()
+        path = path / "a.csv"
+    path.write_text("".join(daily(day) if n == 0 else daily(day).split("\n", 1)[1] for n, day in enumerate(DAYS)))
+    said = CliRunner().invoke(main, ["upload", name, "--pipeline", "item_demand", *(["--into", into] if into else [])])
+    assert said.exit_code == 2, said.output
+    assert told in said.output
+    assert list((home / ".optiflow").rglob("*.csv")) == []

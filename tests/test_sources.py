@@ -1,7 +1,9 @@
 """An ERP's API as a source, over real HTTP: whatever happens is told, nothing is lost, nothing comes twice."""
 
 import json
+import logging
 import random
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,23 +11,30 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import dagster as dg
 import polars as pl
 import pytest
 import yaml
+from aws_double.client import REGION
 from dagster._core.definitions.run_request import SkipReason
 from erp_server import TOKEN, Erp, erp_server
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiflow.errors import TransientError, UserError
+from optiflow.options import merge_options
+from optiflow.pipelines import PIPELINES
 from optiflow_dagster.definitions import build_definitions
+from optiflow_dagster.sensors.sources import again
 from resources.http_retries import Timing
+from resources.landed import read_landed
+from resources.landing import read_landing
 from resources.settings import load_settings
 from resources.sources import Sources
 from resources.sources.description import Source, read_sources
 from resources.sources.pull import Pulled, pull
-from resources.storage import FileStorage
+from resources.storage import FileStorage, S3Storage, Storage
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 STYLES: dict[str, dict[str, Any]] = {
@@ -60,7 +69,8 @@ class Place:
     """A source, the storage that it is pulled into, and what lies there."""
 
     def __init__(self, erp: Erp, root: Path) -> None:
-        self.erp, self.storage, self.clock = erp, FileStorage(uri=root.as_uri()), Clock()
+        self.erp, self.clock = erp, Clock()
+        self.storage = FileStorage(uri=root.as_uri())
 
     def source(self, style: str = "next", **said: Any) -> Source:
         described = {
@@ -74,8 +84,8 @@ class Place:
         }
         return read_sources(yaml.safe_dump({"erp": {**described, **said}}), "sources.yaml")["erp"]
 
-    def pull(self, style: str = "next", **said: Any) -> Pulled:
-        return pull(self.source(style, **said), self.storage, self.clock.timing())
+    def pull(self, style: str = "next", *, from_start: bool = False, **said: Any) -> Pulled:
+        return pull(self.source(style, **said), self.storage, self.clock.timing(), from_start=from_start)
 
     def files(self) -> list[Path]:
         return sorted(self.storage.path("uploads/stock_movements").rglob("*.parquet"))
@@ -140,6 +150,63 @@ def test_a_list_that_moves_while_it_is_read_loses_no_row_and_doubles_none(
     ids = [r["id"] for r in place.landed()]
     assert len(ids) == len(set(ids))
     assert set(ids) == expected  # the deleted one had been read before it was
+
+
+def asked_at_most(place: Place, most: int = 50) -> None:
+    """End what would never end, so that its test fails instead."""
+    asked = place.erp.before
+
+    def stop(number: int) -> None:
+        asked(number)
+        if number > most:
+            place.erp.script = [(400, {}, "asked for ever")]
+
+    place.erp.before = stop
+
+
+@pytest.mark.parametrize("style", ["page", "offset"])
+def test_a_parameter_that_the_api_does_not_know_is_told_at_the_second_page(place: Place, style: str) -> None:
+    asked_at_most(place)
+    with pytest.raises(
+        UserError, match=r"with pgae the page after the first one is the first one again.*Is 'pgae' what"
+    ):
+        place.pull(style, paging={**STYLES[style], "parameter": "pgae"})
+    assert (len(place.erp.asked), place.files()) == (2, [])
+
+
+@pytest.mark.parametrize("rows", [5, 35, 40])
+def test_an_api_that_gives_its_last_page_again_is_read_to_its_end(place: Place, rows: int) -> None:
+    def clamp(_: int) -> None:
+        query = place.erp.asked[-1]
+        query["page"] = str(min(int(query["page"]), -(-rows // 10)))
+
+    place.erp.rows, place.erp.before = [row(number) for number in range(rows)], clamp
+    asked_at_most(place)
+    assert place.pull("page").rows == rows
+    assert place.landed() == place.erp.rows
+
+
+def test_a_page_that_is_not_found_after_the_last_one_ends_the_list_and_a_first_one_does_not(place: Place) -> None:
+    def gone(_: int) -> None:
+        if int(place.erp.asked[-1]["page"]) > 4:
+            place.erp.script = [(404, {}, '{"detail": "Invalid page."}')]
+
+    place.erp.before = gone
+    assert place.pull("page").rows == 35
+    assert place.landed() == place.erp.rows
+    place.erp.script, place.erp.before = [(404, {}, "")], lambda _: None
+    with pytest.raises(UserError, match=r"answered 404 Not Found\. Check url"):
+        place.pull("page")
+
+
+def test_a_server_that_caps_its_pages_loses_no_row_that_moves(place: Place) -> None:
+    def move(number: int) -> None:
+        if number == 2:
+            del place.erp.rows[0]
+
+    place.erp.before = move
+    place.pull("page", paging={**STYLES["page"], "size": 100})
+    assert sorted(r["id"] for r in place.landed()) == list(range(35))
 
 
 def test_a_list_that_never_stands_still_is_told_and_nothing_of_it_is_taken(place: Place) -> None:
@@ -257,7 +324,7 @@ class Died(BaseException):
     """As if the process were killed."""
 
 
-@pytest.mark.parametrize("write", [1, 2, 3])
+@pytest.mark.parametrize("write", [1, 2, 3, 4])
 @pytest.mark.parametrize("done", [False, True])
 def test_a_crash_at_any_write_loses_no_row_and_doubles_none(
     place: Place, monkeypatch: pytest.MonkeyPatch, write: int, done: bool
@@ -292,11 +359,175 @@ def test_a_crash_at_any_write_loses_no_row_and_doubles_none(
     assert place.pull().rows == 0
 
 
+def test_two_pulls_of_a_source_take_each_row_once_one_after_the_other(place: Place) -> None:
+    second: list[Pulled] = []
+    other = threading.Thread(target=lambda: second.append(place.pull()))
+
+    def overlap(number: int) -> None:
+        if number == 2:
+            other.start()
+            other.join(0.5)  # done, or waiting for the first one
+
+    place.erp.before = overlap
+    first = place.pull()
+    other.join()
+    assert sorted(r["id"] for r in place.landed()) == list(range(35))
+    assert (first.rows, second[0].rows) == (35, 0)
+
+
+@pytest.fixture
+def bucket(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    boto3.client("s3").create_bucket(Bucket="pulls", CreateBucketConfiguration={"LocationConstraint": REGION})
+    return S3Storage(uri="s3://pulls")
+
+
+def in_bucket(storage: Storage) -> list[int]:
+    found = [storage.scan_parquet(item.key).collect()["id"] for item in storage.walk("uploads")]
+    return sorted(number for ids in found for number in ids)
+
+
+def test_of_two_pulls_into_a_bucket_the_slower_one_takes_nothing(place: Place, bucket: Storage) -> None:
+    source, timing = place.source(), place.clock.timing()
+
+    def overlap(number: int) -> None:
+        if number == 2:
+            pull(source, bucket, timing)
+
+    place.erp.before = overlap
+    with pytest.raises(TransientError):
+        pull(source, bucket, timing)
+    assert in_bucket(bucket) == list(range(35))
+    assert pull(source, bucket, timing).rows == 0
+
+
+def test_a_state_in_a_bucket_that_was_written_or_removed_meanwhile_is_not_written_over(bucket: Storage) -> None:
+    first = bucket.write_if_unchanged("lake/s", b"1", None)
+    second = bucket.write_if_unchanged("lake/s", b"2", first)
+    for etag in (None, first):
+        with pytest.raises(TransientError):
+            bucket.write_if_unchanged("lake/s", b"3", etag)
+    assert bucket.read_bytes("lake/s") == b"2"
+    bucket.remove("lake/s")
+    with pytest.raises(TransientError):
+        bucket.write_if_unchanged("lake/s", b"3", second)
+
+
+def test_a_pull_that_may_be_putting_its_file_into_a_bucket_is_waited_for(
+    place: Place, bucket: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, timing = place.source(), place.clock.timing()
+    with monkeypatch.context() as patch:
+        patch.setattr("resources.sources.pull.write_parquet", _die)
+        with pytest.raises(Died):
+            pull(source, bucket, timing)
+    with pytest.raises(TransientError, match="being put there by another pull of this source"):
+        pull(source, bucket, timing)
+    place.clock.now += 600
+    assert pull(source, bucket, timing).rows == 35
+
+
+def test_a_time_that_was_mistyped_into_the_future_stops_no_source(place: Place) -> None:
+    place.erp.rows.append(row(35, updated_at="2204-01-02T00:00:00Z"))
+    found = place.pull()
+    assert (found.rows, found.mark) == (36, "2024-01-01T00:34:00Z")
+    assert found.notes == (
+        "updated_at is '2204-01-02T00:00:00Z' in one of 1 rows that lie more than a day ahead: they were taken, but do not count "
+        "for how far was read.",
+    )
+    place.erp.rows.append(row(36))
+    assert place.pull().rows == 1
+    assert sorted(r["id"] for r in place.landed()) == list(range(37))
+
+
+def test_a_source_that_was_read_into_the_future_says_so_and_is_read_anew_from_its_start(place: Place) -> None:
+    place.pull()
+    key = "lake/sources/erp/state.json"
+    place.storage.write_bytes(key, place.storage.read_bytes(key).replace(b"2024-01-01T00:34", b"2204-01-01T00:34"))
+    with pytest.raises(
+        UserError, match=r"up to 2204-01-01T00:34:00Z, which has not come yet.*optiflow pull erp --from-s"
+    ):
+        place.pull()
+    assert place.pull(from_start=True).rows == 35
+    assert place.pull().rows == 0
+
+
+def test_a_secret_is_in_no_message_and_no_log_line(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = 'k/e "y+1'
+    monkeypatch.setenv("ERP_KEY", secret)
+    logging.getLogger("httpx").setLevel(logging.NOTSET)
+    said: dict[str, Any] = {"parameters": {"api_key": {"variable": "ERP_KEY"}, "company": 7}}
+    with caplog.at_level(logging.INFO):
+        assert place.pull(**said).rows == 35
+    assert (place.erp.asked[0]["api_key"], place.erp.asked[0]["company"]) == (secret, "7")
+    assert "k%2Fe" not in caplog.text
+    onward = f"{place.erp.url}/next?api_key=k%2Fe%20%22y%2B1"
+    shown = place.erp.shown
+    for script, body in (
+        ((400, {}, "x" * 191 + TOKEN), None),
+        ((400, {}, " " * 793 + TOKEN), None),
+        ((400, {}, json.dumps({"given": secret})), None),
+        ((302, {"Location": f"http://elsewhere/{TOKEN}"}, ""), None),
+        (None, {"data": {"items": []}, "links": {"next": f"http://elsewhere/?api_key={TOKEN}"}}),
+        (None, {"data": {"items": []}, "links": {"next": onward}}),
+    ):
+        place.erp.script = [script] if script else []
+        place.erp.shown = (lambda _, body=body: body) if body else shown
+        with pytest.raises(UserError) as caught:
+            place.pull(**said)
+        assert [part for part in (TOKEN[:5], "k/e", "k%2Fe", "y+1") if part in str(caught.value)] == []
+    monkeypatch.delenv("ERP_KEY")
+    with pytest.raises(UserError, match="ERP_KEY is not set"):
+        place.pull(**said)
+
+
 def test_a_row_that_was_changed_comes_again_as_it_is_now(place: Place) -> None:
     place.pull()
     place.erp.rows = [*place.erp.rows[:5], *place.erp.rows[6:], row(5, minute=50, quantity=500)]
     assert place.pull().rows == 1
     assert [r["quantity"] for r in place.landed() if r["id"] == 5] == [5, 500]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "columns", "options"),
+    [
+        ("orders", ["id", "price", "day"], {"target": "price", "date_column": "day", "drop_columns": ["id"]}),
+        ("turnover", ["id", "created", "sold", "price"], {}),
+        ("stock_movements", ["transaction_id", "item_id", "quantity", "price", "created"], {}),
+    ],
+)
+def test_a_row_that_was_changed_counts_once_as_it_is_now(
+    place: Place, pipeline: str, columns: list[str], options: dict[str, Any]
+) -> None:
+    fields = {"transaction_id": "id", "item_id": "item", "day": "created"}
+    said: dict[str, Any] = {"pipeline": pipeline, "columns": {name: fields.get(name, name) for name in columns}}
+
+    def sold(number: int, minute: int, price: float) -> dict[str, Any]:
+        created = START - timedelta(days=300 - number)
+        days = {"created": f"{created:%Y-%m-%d}", "sold": f"{created + timedelta(9):%Y-%m-%d}"}
+        return row(number, minute, price=price, quantity=number - 40, **days)
+
+    place.erp.rows = [sold(number, number, 10.0 + number) for number in range(80) if number != 40]
+    place.pull(**said)
+    place.erp.rows[5] = sold(5, 90, 500.0)
+    assert place.pull(**said).rows == 1
+    (file,) = read_landing(place.storage, pipeline).files
+    spec = PIPELINES[pipeline]
+    table = read_landed(place.storage, file, merge_options(spec.default_options, options), spec).table
+    (price,) = (name for name in table.accepted.columns if name in ("price", "unit_price"))
+    prices = table.accepted[price].to_list()
+    assert (len(prices), prices.count(500.0), prices.count(15.0)) == (79, 1, 0)
+
+
+def test_a_key_that_no_column_has_is_asked_for_where_the_pipeline_has_none_of_its_own(place: Place) -> None:
+    with pytest.raises(
+        UserError, match=r"no column has 'id', and orders cannot tell.*Add it to columns, such as id: id"
+    ):
+        place.pull(pipeline="orders", columns={"quantity": "quantity"})
+    assert place.files() == []
+    assert place.pull(columns={"quantity": "quantity"}).rows == 35
 
 
 def test_without_a_cursor_all_rows_are_asked_for_and_only_new_ones_land(place: Place) -> None:
@@ -344,7 +575,7 @@ def test_whatever_happens_in_whatever_order_each_row_lands_once(
                 if kind == "fail":
                     server.script = [(500, {}, "")] * 6
                 elif kind == "die" and number % 2:
-                    inner.setattr(FileStorage, "write_parquet", _die)
+                    inner.setattr("resources.sources.pull.write_parquet", _die)
                 elif kind == "die":
                     inner.setattr("resources.sources.pull.write_state", _die_at_second())
                 try:
@@ -381,6 +612,10 @@ def _die_at_second() -> Any:
         ({"url": "https://me:pw@erp"}, "without a name or password"),
         ({"every": "5s"}, "every: expected a minute or more"),
         ({"at": "25:00"}, "at: "),
+        (
+            {"parameters": {"k": ["secret"]}},
+            r"parameters.k: expected text, a number, yes or no, or \{variable: ERP_KEY\}\.$",
+        ),
         ({"pagign": {}}, "unknown key 'pagign'. Known keys: pipeline"),
         ({"paging": {"style": "page"}}, "style page needs the name of its parameter"),
         ({"dataset": "My Shop"}, "Did you mean 'my-shop'"),
@@ -434,4 +669,39 @@ def test_the_sensor_asks_for_each_source_in_its_time_and_its_run_pulls_it(place:
         ran = job.execute_in_process(instance=instance, partition_key="erp")
         (made,) = ran.asset_materializations_for_node("sources__pulled")
         assert (made.metadata["rows"].value, made.metadata["up_to"].value) == (35, "2024-01-01T00:34:00Z")
+    assert place.landed() == place.erp.rows
+
+
+def test_a_pull_that_failed_in_passing_is_asked_for_again_in_its_period_with_growing_pauses(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resources.failures.RETRY_SECONDS", 0)
+    described = {**place.source().model_dump(mode="json", exclude_unset=True)}
+    del described["name"]
+    (tmp_path / "sources.yaml").write_text(yaml.safe_dump({"erp": described}))
+    sources = Sources(folder=str(tmp_path), storage=place.storage)
+    job = build_definitions(load_settings(home=tmp_path), sources=sources).resolve_job_def("pull_job")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("optiflow_sources", ["erp"])
+
+        def run(key: str) -> float:
+            tags = {"dagster/run_key": key}
+            job.execute_in_process(instance=instance, partition_key="erp", tags=tags, raise_on_error=False)
+            (record,) = instance.get_run_records(limit=1)
+            assert record.end_time is not None
+            return record.end_time
+
+        place.erp.script = [(429, {"Retry-After": "3600"}, "")] * 4
+        ended = run("erp@5")
+        assert place.erp.script == []  # tried four times
+        assert [again(instance, job.name, "erp", "erp@5", ended + after) for after in (299, 300)] == [None, "erp@5#1"]
+        assert again(instance, job.name, "erp", "erp@6", ended + 300) is None  # another period's run is due by itself
+        place.erp.script = [(429, {"Retry-After": "3600"}, "")] * 4
+        ended = run("erp@5#1")
+        assert [again(instance, job.name, "erp", "erp@5", ended + after) for after in (599, 600)] == [None, "erp@5#2"]
+        place.erp.token = "new"
+        assert again(instance, job.name, "erp", "erp@5", run("erp@5#2") + 9999) is None  # waits for somebody
+        place.erp.token = TOKEN
+        assert again(instance, job.name, "erp", "erp@5", run("erp@5#3") + 9999) is None  # did well
     assert place.landed() == place.erp.rows

@@ -19,6 +19,7 @@ import polars as pl
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.parquet import key_column
 from optiflow.proposals import ProposalError
 from optiflow.read_limits import LIMITS, ReadLimits
 from optiflow.split import ROW
@@ -105,7 +106,8 @@ def read_folder(
         if not cells:
             raise UserError(f"{folder}/: no file in it can be read. {told_bad(bad)}")
         raw, files = one_table(cells)
-        kept, repeats = without_repeats(raw, files, [each.modified_ns for each in cells], options, pipeline)
+        written = [each.modified_ns for each in cells]
+        kept, repeats = without_repeats(raw, files, written, options, pipeline, _key(cells))
         upload, faulty = _attempt(kept, files, folder, options, pipeline, bad)
         if not faulty:
             break
@@ -117,6 +119,15 @@ def read_folder(
     notes = (*upload.notes, *repeats.told(), *([f"Left out: {told_bad(bad)}"] if bad else []))
     rejected = _by_file(upload.rejected, files)
     return FolderUpload(replace(upload, rejected=rejected, notes=notes), files, version, bad, repeats)
+
+
+def _key(cells: Sequence[Cells]) -> str | None:
+    """The column of the table of all files that tells rows apart, as the newest file that says one has it."""
+    newest = max((each for each in cells if each.key), key=lambda each: each.written, default=None)
+    if newest is None:
+        return None
+    role = next((role for role, column in newest.roles.items() if column == newest.key), None)
+    return next((each.roles[role] for each in cells if role in each.roles), newest.key) if role else newest.key
 
 
 def told_bad(bad: Mapping[str, str]) -> str:
@@ -133,7 +144,8 @@ def _read(
             raw = read_cells(path, part.name, options, limits)
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return digest, cells_of(raw, part.name, part.modified_ns, options, pipeline)
+            key = key_column(path) if part.name.lower().endswith(".parquet") else None
+            return digest, replace(cells_of(raw, part.name, part.modified_ns, options, pipeline), key=key)
         except UserError as error:
             return "", error
 

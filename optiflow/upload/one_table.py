@@ -27,12 +27,16 @@ HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass(frozen=True)
 class Cells:
-    """One file's cells, with the columns that its folders tell; `roles` is role -> column."""
+    """One file's cells, with the columns that its folders tell; `roles` is role -> column.
+
+    `key` is the column that tells its rows apart, where the file says so itself.
+    """
 
     name: str
     modified_ns: int
     raw: RawTable
     roles: dict[str, str]
+    key: str | None = None
 
     @property
     def written(self) -> tuple[int, str]:

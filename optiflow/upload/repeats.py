@@ -1,7 +1,7 @@
 """Rows that come again in another file of a folder: a file sent twice, a corrected day, an export of the last week.
 
-The newer file counts. What makes a row the same is the pipeline's to say (`Pipeline.row_keys`); without such keys it is the
-whole row. What does not belong here: rows that come twice within one file.
+The newer file counts. What makes a row the same is the pipeline's to say (`Pipeline.row_keys`), or, where it has no such keys,
+the files' own, as those that were pulled from an API do; else it is the whole row. What does not belong here: rows that come twice within one file.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,12 @@ class Repeats:
 
 
 def without_repeats(
-    raw: RawTable, files: pl.DataFrame, written: Sequence[int], options: DatasetOptions, pipeline: "Pipeline"
+    raw: RawTable,
+    files: pl.DataFrame,
+    written: Sequence[int],
+    options: DatasetOptions,
+    pipeline: "Pipeline",
+    key: str | None = None,
 ) -> tuple[RawTable, Repeats]:
     """The table without what a newer file has too.
 
@@ -69,6 +74,7 @@ def without_repeats(
         written: When each file was written, in the order of `files`; of those of one instant the last name is the newest.
         options: For the columns' names and `duplicates`.
         pipeline: Whose keys tell rows apart.
+        key: The column that does, where the pipeline has no keys.
     """
     if files.height == 1:
         return raw, Repeats()
@@ -76,6 +82,7 @@ def without_repeats(
     # A key that the file lacks, and that the pipeline puts nothing in place of, leaves the others too few.
     lacking = {role.name for role in pipeline.roles if role.absent is None and not role.nullable} - roles.keys()
     keys = [] if lacking & {*pipeline.row_keys} else [roles[role] for role in pipeline.row_keys if role in roles]
+    keys = [key] if key in raw.names and not pipeline.row_keys else keys
     # Text, so that all types hash alike; the sum of the hashes of a group does not depend on the order of its rows.
     content = pl.concat_str(
         [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in raw.names], separator=_BETWEEN

@@ -184,12 +184,13 @@ def report(pipeline: str, dataset: str, revision: str | None, as_json: bool) -> 
 
 @main.command()
 @click.argument("name")
-def pull(name: str) -> None:
+@click.option("--from-start", is_flag=True, help="All rows, as if it had never been pulled.")
+def pull(name: str, from_start: bool) -> None:
     """Put what is new in the source NAME of sources.yaml into the landing folder."""
     from optiflow_dagster.cli.workplace import open_workplace
 
     sources = open_workplace().adapters.sources
-    found = sources.pull(name)
+    found = sources.pull(name, from_start=from_start)
     for note in found.notes:
         click.echo(f"Note: {note}")
     read = f"{found.read:,} rows read in {found.pages:,} {'page' if found.pages == 1 else 'pages'}"

@@ -74,6 +74,7 @@ def rename(pipeline: str, dataset: str, name: str, yes: bool) -> None:
         if found.is_empty and not found.uploads:
             raise UserError(_nothing(workplace.installation.datasets(pipeline), found))
         refuse_while_it_runs(instance, pipeline, dataset)
+        _refuse_pulled(found, name)
         moves = renamed(storage, found, name, belongings(workplace.adapters, instance, pipeline, name))
         click.echo("\n".join(f"{old.name} becomes {new}" for old, new in moves))
         if not found.is_empty:
@@ -131,7 +132,24 @@ def compare(pipeline: str, dataset: str, revisions: Sequence[str], as_json: bool
 
 
 def _names(uploads: "Sequence[LandedFile]") -> str:
-    return " and ".join(file.name + (" with its options" if file.options else "") for file in uploads)
+    return " and ".join(
+        file.name
+        + (f"/ ({len(file.parts):,} files)" if file.is_folder else "")
+        + (" with its options" if file.options else "")
+        for file in uploads
+    )
+
+
+def _sources(found: "Belongings") -> str:
+    return f"the source {' and '.join(found.sources)} of sources.yaml"
+
+
+def _refuse_pulled(found: "Belongings", name: str) -> None:
+    if found.sources:
+        raise UserError(
+            f"{_sources(found).capitalize()} would go on to fill {found.dataset!r}. Stop Dagster if it is running, write dataset: "
+            f"{name} there, then do this again: it goes on where it was. Nothing was changed."
+        )
 
 
 def _nothing(known: Sequence, found: "Belongings") -> str:
@@ -149,6 +167,11 @@ def _told(found: "Belongings") -> str:
         *(["its place in the lists of Dagster's UI"] if found.has_partition else []),
     ]
     stays = ["FRED series, which all datasets share", "Dagster's history of its runs, until it is old"]
+    if found.sources:
+        stays.append(
+            f"{_sources(found)}, which fills it: take it out, or the dataset comes again with the next pull. If its upload goes, "
+            "that pull has all rows, else those since the last one"
+        )
     if found.uploads:
         stays.insert(0, f"{_names(found.uploads)} in {found.where}, unless you say otherwise")
     return "\n".join(["These go:", *(f"  {line}" for line in goes), "These stay:", *(f"  {line}" for line in stays)])

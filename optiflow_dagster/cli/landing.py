@@ -1,6 +1,6 @@
 """`optiflow upload`: check a file as the pipeline will, then put it and its options into the landing folder."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from optiflow.upload.reading import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
 from resources.storage import Storage
+from resources.storage.base import HIDDEN
 
 LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet", "null_values", "fill_down")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
@@ -75,6 +76,7 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     """
     if not source.is_file():
         raise UserError(f"{source} is not a file.")
+    refuse_passed_over(source.name, HIDDEN)
     dataset = dataset_id(source.name)
     if len(source.name.encode()) > LONGEST_NAME_BYTES:
         raise UserError(f"{source.name[:60]}…: the name is longer than {LONGEST_NAME_BYTES} bytes: shorten it.")
@@ -95,6 +97,19 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     storage.put_file(target, source)
     remarks = pipeline.remarks(upload.accepted, effective)
     return dataset, replace(upload, notes=(*upload.notes, *remarks))
+
+
+def refuse_passed_over(name: str, beginnings: Sequence[str]) -> None:
+    """Make sure that what is put into the landing folder is read there.
+
+    Raises:
+        UserError: names that begin so are passed over.
+    """
+    if found := next((text for text in beginnings if name.startswith(text)), None):
+        raise UserError(
+            f"{name!r} would be passed over: names that begin with {found!r} are those of temporary, hidden or marker files. "
+            "Rename it."
+        )
 
 
 def options_for(

@@ -9,17 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from optiflow.dataset_id import OPTIONS_SUFFIX, folder_id
+from optiflow.dataset_id import OPTIONS_SUFFIX, check_dataset_id, folder_id
 from optiflow.errors import UserError
 from optiflow.pipelines.spec import Pipeline
 from optiflow.upload.folder import Part, read_folder, told_bad
 from optiflow.upload.reading import Upload
-from optiflow_dagster.cli.landing import check_series, options_as_flags, options_for, put_options
+from optiflow_dagster.cli.landing import (
+    check_series,
+    options_as_flags,
+    options_for,
+    put_options,
+    refuse_passed_over,
+)
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landed import landed_parts
-from resources.landing import LandedFile, landing_prefix, read_landing, read_options
+from resources.landing import ASIDE, LandedFile, landing_prefix, read_landing, read_options
 from resources.landing import read_folder as list_folder
 from resources.storage import FileStorage, Storage
+from resources.storage.base import HIDDEN
 
 
 def land_folder(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[str, Any]) -> tuple[str, Upload]:
@@ -33,6 +40,7 @@ def land_folder(workplace: Workplace, pipeline: Pipeline, source: Path, flags: M
     Raises:
         UserError: no file is right, or the folder's name or the options are wrong; nothing was put in place.
     """
+    refuse_passed_over(source.name, (*HIDDEN, ASIDE))
     here = FileStorage(uri=source.parent.as_uri())
     found = list_folder(here, source.name)
     if found is None:
@@ -46,13 +54,22 @@ def land_into(
 ) -> tuple[str, Upload]:
     """Validate one file with those that a folder's dataset has already, then put it there.
 
+    Args:
+        workplace: Where it goes.
+        pipeline: Which one it is for.
+        source: The file.
+        dataset: The name of a folder that is there or its dataset's id, else the id of a new one.
+        flags: Options that are laid over those of the dataset.
+
     Raises:
-        UserError: the file is no right one of that dataset; nothing was put in place.
+        UserError: the file is no right one of that dataset, or there can be none of that name; nothing was put in place.
     """
     if not source.is_file():
         raise UserError(f"{source} is not a file.")
+    refuse_passed_over(source.name, (*HIDDEN, ASIDE))
     landing = read_landing(workplace.adapters.storage, pipeline.name)
-    there = landing.of(folder_id(dataset))
+    named = next((file for file in landing.files if file.is_folder and file.name == dataset), None)
+    there = [named] if named else landing.of(check_dataset_id(dataset))
     name = next((file.name for file in there if file.is_folder), dataset)
     here = FileStorage(uri=source.parent.as_uri())
     part = here.stat(source.name)

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from optiflow.errors import UserError
+from optiflow_dagster.asked_runs import PARTITION_TAG, RUN_KEY_TAG
 from optiflow_dagster.partitions import SOURCES
+from optiflow_dagster.run_cause import failed_in_passing
 from resources.sources import SOURCES_FILE, Sources
 
 if TYPE_CHECKING:
     from optiflow_dagster.internals import AssetJob
 
 INTERVAL_SECONDS = 29
+FIRST_PAUSE_SECONDS = 300
+LONGEST_PAUSE_SECONDS = 3600
+"""Before the next run of a pull that failed in passing; twice as long after each further one."""
 
 
 def sources_sensor(job: "AssetJob") -> dg.SensorDefinition:
@@ -35,11 +40,38 @@ def sources_sensor(job: "AssetJob") -> dg.SensorDefinition:
         asked: dict[str, int] = json.loads(context.cursor) if context.cursor else {}
         slots = {name: source.slot(now) for name, source in described.items()}
         due = [name for name, slot in slots.items() if asked.get(name) != slot]
+        keys = {name: f"{name}@{slots[name]}" for name in due}
+        for name in slots.keys() - keys.keys():
+            if key := again(context.instance, job.name, name, f"{name}@{slots[name]}", now):
+                keys[name] = key
+        due = sorted(keys)
         return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=f"{name}@{slots[name]}", partition_key=name) for name in due],
-            dynamic_partitions_requests=[SOURCES.build_add_request(sorted(due))] if due else [],
+            run_requests=[dg.RunRequest(run_key=keys[name], partition_key=name) for name in due],
+            dynamic_partitions_requests=[SOURCES.build_add_request(due)] if due else [],
             cursor=json.dumps(slots, sort_keys=True),
             skip_reason=None if due else f"No source is due: {', '.join(sorted(described))}.",
         )
 
     return sources_sensor
+
+
+def again(instance: dg.DagsterInstance, job: str, name: str, key: str, now: float) -> str | None:
+    """The key of a further run in the same period, if the last one failed in passing and the pause after it is over.
+
+    Args:
+        instance: Knows the runs.
+        job: The job that pulls.
+        name: The source.
+        key: The key of the first run of this period.
+        now: Seconds since 1970.
+    """
+    asked = dg.RunsFilter(job_name=job, tags={PARTITION_TAG: name})
+    for record in instance.get_run_records(asked, limit=1):
+        run = record.dagster_run
+        first, _, number = run.tags.get(RUN_KEY_TAG, "").partition("#")
+        if first != key or run.status is not dg.DagsterRunStatus.FAILURE or record.end_time is None:
+            return None
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** int(number or 0), LONGEST_PAUSE_SECONDS)
+        if now - record.end_time >= pause and failed_in_passing(instance, run.run_id):
+            return f"{key}#{int(number or 0) + 1}"
+    return None

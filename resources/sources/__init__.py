@@ -42,8 +42,23 @@ class Sources(dg.ConfigurableResource):
             raise UserError(f"{SOURCES_FILE}: not UTF-8 text; save it as UTF-8.") from error
         return read_sources(text, SOURCES_FILE)
 
-    def pull(self, name: str) -> "Pulled":
-        """Put what is new in a source into the landing folder.
+    def filling(self, pipeline: str, dataset: str) -> tuple[str, ...]:
+        """The names of the sources that put their rows into a dataset.
+
+        Raises:
+            UserError: `sources.yaml` is wrong.
+        """
+        found = self.described().values()
+        return tuple(source.name for source in found if (source.pipeline, source.dataset) == (pipeline, dataset))
+
+    def forget(self, name: str) -> None:
+        """Forget how far a source was read: its next pull begins from the start."""
+        from resources.sources.state import forget_state
+
+        forget_state(self.storage, name)
+
+    def pull(self, name: str, *, from_start: bool = False) -> "Pulled":
+        """Put what is new in a source into the landing folder; `from_start`, all of it.
 
         Raises:
             UserError: there is no such source, or its description, its token or its answers are wrong.
@@ -55,4 +70,4 @@ class Sources(dg.ConfigurableResource):
         if name not in sources:
             known = f"there are {', '.join(sorted(sources))}" if sources else "it describes none, or is not there"
             raise UserError(f"No source {name!r} in {Path(self.folder, SOURCES_FILE)}: {known}.")
-        return pull(sources[name], self.storage)
+        return pull(sources[name], self.storage, from_start=from_start)

@@ -5,17 +5,16 @@ What belongs here: the token, time-outs, status codes and what they mean, retrie
 
 import json
 import logging
-import os
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import httpx
 import tenacity
 
 from optiflow.errors import OptiflowError, TransientError, UserError
 from resources.http_retries import Timing, may_pass, wished_seconds
-from resources.sources.description import Source
+from resources.sources.description import Source, Variable
 
 TIMEOUT_SECONDS = 60.0
 ATTEMPTS = 6
@@ -27,6 +26,10 @@ MOST_BYTES = 256 << 20
 TOLD_CHARACTERS = 200
 
 LOG = logging.getLogger("optiflow.sources")
+
+
+class NotThereError(UserError):
+    """The API answered 404: a wrong address, or a page after the last one."""
 
 
 class _UnavailableError(TransientError):
@@ -58,14 +61,17 @@ class Api:
 
         Args:
             url: The address; parameters that it has already stay.
-            parameters: Laid over those.
+            parameters: Laid over those; of a `Variable` what is in it.
 
         Raises:
             UserError: the token is missing or refused, or the question is wrong (4xx).
             TransientError: 429, 5xx, no connection or no JSON, again and again.
         """
         if urlsplit(url)[:2] != urlsplit(self.source.url)[:2]:
-            raise UserError(f"{self._name}: the next page is at {url}, on another host, which must not get the token.")
+            raise UserError(
+                f"{self._name}: the next page is at {self.redact(url)}, on another host, which must not get the token."
+            )
+        values = {name: self._value(value) for name, value in parameters.items()}
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_UnavailableError),
             wait=self._pause,
@@ -74,7 +80,7 @@ class Api:
             sleep=self.timing.sleep,
             reraise=True,
         )
-        return retrying(self._get_once, httpx.URL(url).copy_merge_params(parameters))
+        return retrying(self._get_once, httpx.URL(url).copy_merge_params(values))
 
     def _get_once(self, url: httpx.URL) -> Answer:
         try:
@@ -88,7 +94,7 @@ class Api:
                         )
         except httpx.HTTPError as error:
             raise _UnavailableError(
-                f"{self._name}: no answer ({self._redact(str(error)) or type(error).__name__})."
+                f"{self._name}: no answer ({self.redact(str(error)) or type(error).__name__})."
             ) from None
         if not response.is_success:
             raise self._refusal(response, bytes(body))
@@ -101,13 +107,18 @@ class Api:
     def _headers(self) -> dict[str, str]:
         if self.source.token is None:
             return {"Accept": "application/json"}
-        token = os.environ.get(self.source.token, "").strip()
-        if not token:
-            raise UserError(f"{self._name}: {self.source.token} is not set. Set it to the token of the API.")
+        token = self._value(Variable(variable=self.source.token))
         return {"Accept": "application/json", "Authorization": f"Bearer {token}"}
 
+    def _value(self, said: Any) -> Any:
+        if not isinstance(said, Variable):
+            return said
+        if not (found := said.value):
+            raise UserError(f"{self._name}: {said.variable} is not set. Set it to what the API wants there.")
+        return found
+
     def _refusal(self, response: httpx.Response, body: bytes) -> OptiflowError:
-        said = f"answered {response.status_code} {response.reason_phrase}: {self._told(body)}".rstrip(": ")
+        said = f"answered {response.status_code} {self.redact(response.reason_phrase)}: {self._told(body)}".rstrip(": ")
         if response.status_code in (401, 403):
             mend = (
                 f"Put a new token into {self.source.token}"
@@ -122,10 +133,10 @@ class Api:
                 f"{self._name} {said}.", wished_seconds(response.headers.get("Retry-After"), self.timing)
             )
         if response.is_redirect:
-            return UserError(
-                f"{self._name} {said}. It has moved to {response.headers.get('Location')}: write that as url."
-            )
-        return UserError(f"{self._name} {said}. Check url and parameters.")
+            moved = self.redact(str(response.headers.get("Location")))
+            return UserError(f"{self._name} {said}. It has moved to {moved}: write that as url.")
+        told = f"{self._name} {said}. Check url and parameters."
+        return NotThereError(told) if response.status_code == 404 else UserError(told)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         """Seconds before the next attempt: 1, 2, 4, … with jitter, or what the server asks for if that is more."""
@@ -143,12 +154,24 @@ class Api:
         return f"Source {self.source.name}"
 
     def _told(self, body: bytes) -> str:
-        text = " ".join(body[: 4 * TOLD_CHARACTERS].decode(errors="replace").split())
-        return self._redact(text if len(text) <= TOLD_CHARACTERS else text[: TOLD_CHARACTERS - 1] + "…")
+        # Before anything is cut: the beginning of a secret is none that could be found.
+        text = " ".join(self.redact(body.decode(errors="replace"))[: 4 * TOLD_CHARACTERS].split())
+        return text if len(text) <= TOLD_CHARACTERS else text[: TOLD_CHARACTERS - 1] + "…"
 
-    def _redact(self, text: str) -> str:
-        token = os.environ.get(self.source.token, "").strip() if self.source.token else ""
-        return text.replace(token, "***") if token else text
+    def redact(self, text: str) -> str:
+        """The text without the token and what else is in variables, as it is and as addresses and JSON write it."""
+        variables = [value for value in self.source.parameters.values() if isinstance(value, Variable)]
+        variables += [Variable(variable=self.source.token)] if self.source.token else []
+        for secret in sorted({found.value for found in variables} - {""}, key=len, reverse=True):
+            for written in (
+                secret,
+                quote(secret, safe=""),
+                quote(secret),
+                quote_plus(secret),
+                json.dumps(secret)[1:-1],
+            ):
+                text = text.replace(written, "***")
+        return text
 
 
 def _is_enough(state: tenacity.RetryCallState) -> bool:

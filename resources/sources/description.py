@@ -1,5 +1,6 @@
 """`sources.yaml`: where rows come from, how they are paged, how far they were read, what their fields are called."""
 
+import os
 import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -59,6 +60,17 @@ class Incremental(_Part):
     overlap: Span = "10min"
 
 
+class Variable(_Part):
+    """The environment variable that holds a value which must be in no file, such as a key."""
+
+    variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+    @property
+    def value(self) -> str:
+        """What is in it; empty if it is not set."""
+        return os.environ.get(self.variable, "").strip()
+
+
 class Source(_Part):
     """One API and the dataset that its rows go to. Fields are named by their path: `item.code` is `code` in `item`."""
 
@@ -68,7 +80,8 @@ class Source(_Part):
     url: str
     token: Annotated[str | None, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = None
     """The environment variable that holds the bearer token; never the token itself."""
-    parameters: dict[str, str | int | float | bool] = {}
+    parameters: dict[str, str | int | float | bool | Variable] = {}
+    """Sent with each question; a key that must be in no file by the name of its variable: `{variable: ERP_KEY}`."""
     records: str = ""
     """Where the rows are in the answer; empty if the answer is the list itself."""
     paging: Paging = Paging()
@@ -132,7 +145,7 @@ def read_sources(text: str, file_name: str) -> dict[str, Source]:
         try:
             found[str(name)] = Source.model_validate({"dataset": str(name), **said, "name": str(name)})
         except ValidationError as error:
-            faults = "; ".join(_say(fault) for fault in error.errors())
+            faults = "; ".join(dict.fromkeys(_say(fault) for fault in error.errors()))
             raise UserError(f"{file_name}, source {str(name)!r}: {faults}.") from error
     return found
 
@@ -146,5 +159,7 @@ def _say(fault: Any) -> str:
     if path == "token":
         # A token that was written in place of the variable's name must not be repeated.
         return "token: expected the name of an environment variable, such as ERP_TOKEN"
+    if path.startswith("parameters."):
+        return f"{'.'.join(path.split('.')[:2])}: expected text, a number, yes or no, or {{variable: ERP_KEY}}"
     message = re.sub("^Value error, ", "", fault["msg"])
     return f"{path}: {message}" if path else message

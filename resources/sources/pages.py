@@ -4,12 +4,12 @@ What belongs here: which page comes next, and when all rows are there. What does
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
 from optiflow.errors import TransientError, UserError
-from resources.sources.api import Answer, Api
+from resources.sources.api import Answer, Api, NotThereError
 from resources.sources.fields import MISSING, digest, field_of
 
 MOST_PASSES = 5
@@ -42,12 +42,12 @@ def fetch(api: Api, since: dict[str, Any]) -> Fetched:
     found: dict[str, dict[str, Any]] = {}
     pages = 0
     for _ in range(MOST_PASSES):
-        before, sizes = dict(found), []
+        before = dict(found)
         for rows in _pages(api, since):
-            sizes.append(len(rows))
+            pages += 1
             found |= {row_key(row, api.source.key, api.source.name): row for row in rows}
-        pages += len(sizes)
-        if api.source.paging.style not in MOVING or sizes[0] < (api.source.paging.size or 1) or found == before:
+        # A short page says nothing: the server may cap all of them, and rows of the next one have moved onto it since.
+        if api.source.paging.style not in MOVING or found == before:
             return Fetched(list(found.values()), pages)
     raise TransientError(
         f"Source {api.source.name}: the list was another one each of {MOST_PASSES} times that it was read. It is tried again "
@@ -76,14 +76,20 @@ def _pages(api: Api, since: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     fixed: dict[str, Any] = {**source.parameters, **since, **size}
     asked = dict(fixed)
     known: set[str] = set()
+    counted = _Counted(api)
     while True:
         if paging.style in MOVING:
             asked = {**fixed, str(paging.parameter): number}
-        answer = api.get(url, asked)
-        rows = _rows(answer, source.records, source.name)
+        try:
+            answer = api.get(url, asked)
+        except NotThereError:
+            if counted.rows == 0:
+                raise
+            return  # so do some APIs say that there are no more pages
+        rows = _rows(answer, api)
         yield rows
         if paging.style in MOVING:
-            if not rows:
+            if counted.is_end(rows):
                 return
             number += 1 if paging.style == "page" else len(rows)
             continue
@@ -91,12 +97,44 @@ def _pages(api: Api, since: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         if onward is None:
             return
         if onward in known:
-            raise UserError(f"Source {source.name}: the page after {onward!r} is itself. Check paging.")
+            raise UserError(f"Source {source.name}: the page after {api.redact(onward)!r} is itself. Check paging.")
         known.add(onward)
         if paging.style == "cursor":
             asked = {**fixed, str(paging.parameter): onward}
         else:
             url, asked = urljoin(answer.url, onward), {}
+
+
+@dataclass
+class _Counted:
+    """The counted pages that were read so far in one pass: whether there can be another one."""
+
+    api: Api
+    rows: int = 0
+    pages: list[str] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+
+    def is_end(self, rows: list[dict[str, Any]]) -> bool:
+        """Whether a page is the last one: it is empty, or has nothing that an earlier one has not.
+
+        Raises:
+            UserError: the second page is the first one again, and more rows than fit on one may be there.
+        """
+        source = self.api.source
+        page = digest({"rows": rows})
+        keys = {row_key(row, source.key, source.name) for row in rows}
+        again = bool(rows) and (page in self.pages or (source.key is not None and keys <= self.keys))
+        if again and self.pages == [page] and len(rows) >= (source.paging.size or 1):
+            raise UserError(
+                f"Source {source.name}: with {source.paging.parameter} the page after the first one is the first one again. Nothing "
+                f"was taken. Is {source.paging.parameter!r} what the API calls the number of a "
+                f"{'page' if source.paging.style == 'page' else 'row'}? If it gives its only page again, say in size how many rows "
+                "a page has."
+            )
+        self.pages.append(page)
+        self.keys |= keys
+        self.rows += len(rows)
+        return again or not rows
 
 
 def _onward(answer: Answer, api: Api) -> str | None:
@@ -110,7 +148,8 @@ def _onward(answer: Answer, api: Api) -> str | None:
     return None if found is MISSING or found in (None, "", False) else str(found)
 
 
-def _rows(answer: Answer, place: str, source: str) -> list[dict[str, Any]]:
+def _rows(answer: Answer, api: Api) -> list[dict[str, Any]]:
+    place, source = api.source.records, api.source.name
     found = field_of(answer.content, place) if place else answer.content
     if not isinstance(found, list):
         there = ", ".join(sorted(answer.content)) if isinstance(answer.content, dict) else type(answer.content).__name__
@@ -119,5 +158,5 @@ def _rows(answer: Answer, place: str, source: str) -> list[dict[str, Any]]:
             "taken. If the API has changed, write the new place into records."
         )
     if bad := next((row for row in found if not isinstance(row, dict)), None):
-        raise UserError(f"Source {source}: a row is {str(bad)[:40]!r} and no object with fields.")
+        raise UserError(f"Source {source}: a row is {api.redact(str(bad))[:40]!r} and no object with fields.")
     return found

@@ -5,13 +5,16 @@ What belongs here: the order of the steps. What does not: how an API is asked (`
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
-from optiflow.errors import UserError
+from optiflow.errors import TransientError, UserError
+from optiflow.parquet import write_parquet
+from optiflow.pipelines import PIPELINES
 from resources.http_retries import Timing
 from resources.landing import landing_prefix
 from resources.sources.api import TIMEOUT_SECONDS, Api
@@ -23,6 +26,7 @@ from resources.sources.state import (
     State,
     asked_from,
     may_come_again,
+    one_at_a_time,
     order_of,
     read_state,
     write_state,
@@ -31,6 +35,8 @@ from resources.storage import Storage
 
 Row = dict[str, Any]
 REAL = Timing()
+MOST_AHEAD_SECONDS = 86_400
+"""A row's mark that is further in the future is a mistake in the row: clocks and time zones differ by less."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +51,38 @@ class Pulled:
     notes: tuple[str, ...] = ()
 
 
-def pull(source: Source, storage: Storage, timing: Timing = REAL) -> Pulled:
-    """Put the rows that are new since the last pull into `uploads/<pipeline>/<dataset>/`.
+def pull(source: Source, storage: Storage, timing: Timing = REAL, *, from_start: bool = False) -> Pulled:
+    """Put the rows that are new since the last pull into `uploads/<pipeline>/<dataset>/`, one pull of a source at a time.
+
+    Args:
+        source: What to ask.
+        storage: Where the file goes, and where it is kept how far was read.
+        timing: Clocks and dice.
+        from_start: Take all rows, as if there had been no pull before.
 
     Raises:
         UserError: the token, the description or the answers are wrong; nothing was taken.
-        TransientError: the API does not answer, or not in full; nothing was taken.
+        TransientError: the API does not answer, or not in full, or another process pulls; nothing was taken.
     """
-    before = read_state(storage, source.name)
-    state = before.settled(storage)
-    if state != before:
-        write_state(storage, source.name, state)
+    with one_at_a_time(storage, source.name):
+        return _pull(source, storage, timing, from_start)
+
+
+def _pull(source: Source, storage: Storage, timing: Timing, from_start: bool) -> Pulled:
+    before, etag = read_state(storage, source.name)
+    state = State() if from_start else before.settled(storage, timing.now())
+    if state != before and not from_start:
+        etag = write_state(storage, source.name, state, etag)
     reached, wish = state.reached, source.incremental
+    latest = timing.now() + MOST_AHEAD_SECONDS
+    if isinstance(reached.mark, str) and order_of(reached.mark, source.name) > latest:
+        raise UserError(
+            f"Source {source.name} was read up to {reached.mark}, which has not come yet, and rows that came since may be "
+            f"missing. Read it anew: optiflow pull {source.name} --from-start"
+        )
     since = asked_from(reached, wish, source.name) if wish else None
+    # Its line for each request has the whole address, and that may have a key in it.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
         fetched = fetch(Api(source, client, timing), {wish.parameter: since} if wish and since is not None else {})
     if not fetched.rows:
@@ -66,19 +91,32 @@ def pull(source: Source, storage: Storage, timing: Timing = REAL) -> Pulled:
     keyed = {row_key(row, source.key, source.name): row for row in fetched.rows}
     told = {key: (_mark(row, source), digest(row)) for key, row in keyed.items()}
     new = {key: row for key, row in keyed.items() if reached.seen.get(key, (None, ""))[1] != told[key][1]}
-    marks = [mark for mark in (reached.mark, *(mark for mark, _ in told.values())) if mark is not None]
+    found = [mark for mark, _ in told.values() if mark is not None]
+    ahead = [mark for mark in found if isinstance(mark, str) and order_of(mark, source.name) > latest]
+    marks = [mark for mark in (reached.mark, *found) if mark is not None and mark not in ahead]
     mark = max(marks, key=lambda each: order_of(each, source.name)) if wish and marks else None
     after = may_come_again(Reached(mark, {**reached.seen, **told}, always), wish, source.name)
     if not new:
         if after != reached:
-            write_state(storage, source.name, State(after))
+            write_state(storage, source.name, State(after), etag)
         return Pulled(0, len(keyed), fetched.pages, mark=mark)
     columns = dict(source.columns) or {name: name for name in plain_fields(fetched.rows)}
-    notes = _notes(fetched.rows, columns, source)
+    notes, key = _notes(fetched.rows, columns, source), _key_column(columns, source)
+    if wish and ahead:
+        notes += (
+            f"{wish.field} is {max(ahead, key=lambda each: order_of(each, source.name))!r} in one of {len(ahead):,} rows that lie more "
+            "than a day ahead: they were taken, but do not count for how far was read.",
+        )
     file = f"{landing_prefix(source.pipeline)}/{source.dataset}/{_file_name(source, new, timing)}"
-    write_state(storage, source.name, State(reached, after, file))
-    storage.write_parquet(file, as_table(list(new.values()), columns))
-    write_state(storage, source.name, State(after))
+    etag = write_state(storage, source.name, State(reached, after, file, timing.now()), etag)
+    with storage.writing(file) as path:
+        write_parquet(as_table(list(new.values()), columns), path, key)
+    try:
+        write_state(storage, source.name, State(after), etag)
+    except TransientError:
+        # In S3 another pull has found the file in place, and gone on from there.
+        if read_state(storage, source.name)[0].file == file:
+            raise
     return Pulled(len(new), len(keyed), fetched.pages, storage.uri_for(file), mark, notes)
 
 
@@ -117,6 +155,21 @@ def _always(rows: list[Row], reached: Reached, source: Source) -> tuple[str, ...
         )
     in_all = [path for path in wanted if all(field_of(row, path) is not MISSING for row in rows)]
     return tuple(in_all if reached.always is None else (path for path in reached.always if path in in_all))
+
+
+def _key_column(columns: dict[str, str], source: Source) -> str | None:
+    """The column that has the key, by which a newer version of a row takes the place of the older one.
+
+    Raises:
+        UserError: there is none, and nothing else does in this pipeline.
+    """
+    found = next((name for name, path in columns.items() if path == source.key), None)
+    if source.key is not None and found is None and not PIPELINES[source.pipeline].row_keys:
+        raise UserError(
+            f"Source {source.name}: no column has {source.key!r}, and {source.pipeline} cannot tell without it which row a changed one "
+            f"takes the place of. Nothing was taken. Add it to columns, such as {source.key.rpartition('.')[2]}: {source.key}"
+        )
+    return found
 
 
 def _notes(rows: list[Row], columns: dict[str, str], source: Source) -> tuple[str, ...]:

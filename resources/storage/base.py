@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from optiflow.errors import UserError
+from optiflow.errors import TransientError, UserError
 
 UPLOADS = "uploads"
 LAKE = "lake"
@@ -126,6 +126,27 @@ class Storage(dg.ConfigurableResource, ABC):
         """Put bytes in place."""
         with self.writing(key) as path:
             path.write_bytes(data)
+
+    def write_if_unchanged(self, key: str, data: bytes, etag: str | None) -> str:
+        """Put bytes in place unless another process has done so; on a disk whoever does holds a lock (`locks`) besides.
+
+        Args:
+            key: The object.
+            data: Its new content.
+            etag: Of the object as it was read; None if there was none.
+
+        Returns:
+            The new etag.
+
+        Raises:
+            TransientError: it is another one by now; nothing was written.
+        """
+        found = self.stat(key)
+        if (found.etag if found else None) != etag:
+            raise TransientError(f"{self.uri_for(key)} was written by another process meanwhile. It is tried again.")
+        self.write_bytes(key, data)
+        written = self.stat(key)
+        return written.etag if written else ""
 
     def put_file(self, key: str, source: Path) -> None:
         """Put a copy of a local file in place."""

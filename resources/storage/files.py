@@ -106,9 +106,13 @@ class FileStorage(Storage):
         return True
 
     def remove_tree(self, prefix: str) -> None:
-        """Remove a folder with all that is in it."""
+        """Remove a folder with all that is in it. Of a link to a folder the link goes: what it leads to is not ours."""
+        path = self.path(prefix)
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.path(prefix))
+            if path.is_symlink():
+                path.unlink()
+            else:
+                shutil.rmtree(path)
 
     def walk(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
         """The objects at any depth below `prefix`. Links are followed, but not back to a folder above."""

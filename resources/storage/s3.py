@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 
 import polars as pl
 
-from optiflow.errors import UserError
+from optiflow.errors import TransientError, UserError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors
 from resources.aws.objects import download, reading
@@ -176,6 +176,18 @@ class S3Storage(Storage):
         """Upload bytes."""
         with aws_errors(f"write {self.uri_for(key)}"):
             client("s3").put_object(Bucket=self.bucket, Key=self.full_key(key), Body=data, **self._encryption())
+
+    def write_if_unchanged(self, key: str, data: bytes, etag: str | None) -> str:
+        """Upload bytes unless the object is another one by now; S3 itself compares."""
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        try:
+            with aws_errors(f"write {self.uri_for(key)}"):
+                answer = client("s3").put_object(
+                    Bucket=self.bucket, Key=self.full_key(key), Body=data, **condition, **self._encryption()
+                )
+        except FileNotFoundError as error:
+            raise TransientError(f"{self.uri_for(key)} was removed meanwhile. It is tried again.") from error
+        return _etag(answer)
 
     def scan_parquet(self, key: str) -> pl.LazyFrame:
         """A Parquet object as a lazy frame; only the columns that are asked for are fetched.
