@@ -247,6 +247,28 @@ class TestAStoreOrAnItemAlone:
         found = upload.accepted.select("store", "item", "date", "sales").rows()
         assert found == rows
 
+    @pytest.mark.parametrize(("pipeline", "item"), [(STORES, ""), (ITEMS, ",tea")])
+    def test_numbers_are_never_to_be_taken_from_the_row_above(self, tmp_path: Path, pipeline: str, item: str) -> None:
+        lines = [f"{MONDAY + timedelta(n)},north{item},{'' if n % 3 == 0 else 100 + n % 7}" for n in range(140)]
+        lines = [f"date,store{',item' if item else ''},sales", *lines]
+        with pytest.raises(UserError, match="47 of 140 rows") as refused:
+            read(tmp_path, pipeline, lines)
+        assert not isinstance(refused.value, ProposalError)
+        assert "write 0 where none was sold" in str(refused.value)
+        with pytest.raises(UserError, match="fill_down names 'sales', whose numbers count row by row"):
+            read(tmp_path, pipeline, lines, fill_down=["sales"])
+
+    def test_where_labels_and_numbers_are_empty_only_the_labels_are_proposed(self, tmp_path: Path) -> None:
+        rows = [f"{MONDAY + timedelta(n // 2)},{'' if n % 2 else n % 5},{'' if n % 2 else 'tea'}" for n in range(140)]
+        with pytest.raises(ProposalError) as refused:
+            read(tmp_path, ITEMS, ["date,sales,item", *rows])
+        assert refused.value.ways == ({"fill_down": ["item"]},)
+
+    def test_an_orders_target_is_not_taken_from_the_row_above(self, tmp_path: Path) -> None:
+        rows = [f"{MONDAY + timedelta(n)},{n % 9 or ''},a" for n in range(60)]
+        with pytest.raises(UserError, match="fill_down names 'units'"):
+            read(tmp_path, "orders", ["day,units,kind", *rows], target="units", fill_down=["kind", "units"])
+
     def test_fill_down_of_a_column_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="fill_down names 'Paid on', no column of it"):
             read(tmp_path, ITEMS, daily(90), fill_down=["Paid on"])

@@ -17,7 +17,7 @@ from optiflow.split import ROW
 from optiflow.upload.by_role import Naming, other_pipelines
 from optiflow.upload.columns import TypedTable, date_columns, loose_date_columns, read_date_formats, type_columns
 from optiflow.upload.faults import no_faults, quote
-from optiflow.upload.fitting_options import check_options
+from optiflow.upload.fitting_options import check_filled_down, check_options
 from optiflow.upload.kinds import PLAIN, Kinds
 from optiflow.upload.left_out import count_left_out, filled_down
 from optiflow.upload.left_out import in_words as left_out_in_words
@@ -110,6 +110,7 @@ def read_rows(raw: RawTable, file_name: str, options: DatasetOptions, pipeline: 
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
     naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None
+    check_filled_down(options, () if naming is None else naming.kinds.numbers, file_name)
     notes = raw.notes if pipeline is None else (*raw.notes, *other_pipelines(raw.names, pipeline))
     kinds = PLAIN if naming is None else naming.kinds
     if kinds == PLAIN:
@@ -203,6 +204,7 @@ def _mends(kinds: Kinds, naming: Naming | None, options: DatasetOptions) -> Mend
         return Mends(target=options.target, date_column=options.date_column)
     return Mends(
         nullable=[name for name in kinds.dates if name in kinds.nullable],
+        numbers=kinds.numbers,
         adds_up="duplicates" in naming.pipeline.own_options and options.duplicates == "refuse",
     )
 
