@@ -60,6 +60,11 @@ class Upload:
     """Whether a week's date begins or ends it, by the options or by the header."""
 
     @property
+    def found(self) -> dict[str, str | None]:
+        """The options that the file itself has answered, by their names."""
+        return {"target": self.target, "date_column": self.date_column, "week_date": self.week_date}
+
+    @property
     def merged(self) -> int:
         """Rows that were added to others: days to their week, or since the option `duplicates` says so."""
         return self.rows_in - self.accepted.height - self.rejected[ROW].n_unique()
