@@ -191,6 +191,33 @@ def test_orders_that_are_equal_in_all_columns_count_once_over_files_and_each_wit
     assert (found.repeats.rows, found.upload.accepted.height) == (120, 121)
 
 
+def test_parts_of_one_document_are_no_repeats_where_no_column_is_the_line(folder: Folder) -> None:
+    def moves(day: date, quantity: int, line: str = "") -> str:
+        rows = [f"{day},in,PO{n},I{n % 7},W1,{quantity + n % 5}{line and ',1'}\n" for n in range(40)]
+        return f"date,type,transaction_id,item_id,warehouse,quantity{line}\n" + "".join(rows)
+
+    folder.put("monday.csv", moves(DAYS[0], 10))
+    folder.put("tuesday.csv", moves(DAYS[1], 5))
+    folder.put("monday again.csv", moves(DAYS[0], 10))
+    found = folder.read("stock_movements")
+    assert (found.repeats.rows, found.upload.rows_in) == (40, 80)
+    assert found.upload.accepted["quantity"].sum() == 40 * (10 + 5) + 2 * 8 * (0 + 1 + 2 + 3 + 4)
+
+
+def test_with_a_line_a_corrected_movement_counts_once_and_one_without_its_line_only_if_all_of_it_is_equal(
+    folder: Folder,
+) -> None:
+    def moves(quantity: int) -> str:
+        rows = [f"{DAYS[0]},in,PO{n},{n % 9 or ''},I{n % 7},W1,{quantity if n % 2 else 3}\n" for n in range(90)]
+        return "date,type,transaction_id,line,item_id,warehouse,quantity\n" + "".join(rows)
+
+    folder.put("a.csv", moves(10))
+    folder.put("b.csv", moves(12))
+    found = folder.read("stock_movements", max_rejected_fraction=0.2)
+    # 10 rows have no line, half of them another quantity in each file.
+    assert (found.repeats.rows, found.upload.rows_in) == (85, 95)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 59), st.integers(1, 4)), min_size=1, max_size=40), st.randoms())
 def test_whatever_is_sent_in_whatever_order_each_day_has_what_was_sent_last(

@@ -57,7 +57,7 @@ class Upload:
     notes: tuple[str, ...] = ()
     """What the user should know of the file, in sentences."""
     week_date: str | None = None
-    """Whether a week's date begins or ends it, by the options or by the header."""
+    """Whether a week's date begins or ends it, by the options, by the header, or since days were added up so."""
 
     @property
     def found(self) -> dict[str, str | None]:
@@ -137,6 +137,7 @@ def read_rows(raw: RawTable, file_name: str, options: DatasetOptions, pipeline: 
     completed = None
     if naming is not None:
         accepted, options = naming.by_role(accepted, options.drop_columns), naming.filled_in(options)
+        options = naming.answered(accepted, options)
         completed = naming.complete(accepted, options)
         accepted = _without(completed.rows, pl.concat([completed.faults, completed.left_out]))
         faults = pl.concat([faults, completed.faults, naming.faults(accepted, options, today)])
