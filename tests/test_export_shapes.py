@@ -113,7 +113,7 @@ class TestDaysOfAStore:
         mondays = [f"{MONDAY + timedelta(7 * n)},a,{100 + n % 9}" for n in range(80)]
         assert read(tmp_path, STORES, ["date,store,sales", *mondays]).week_date == "begins"
         contrary = {"week_date": "begins", "hyperparameters": {"date_is": "week_end"}}
-        with pytest.raises(UserError, match="Leave hyperparameters.date_is out"):
+        with pytest.raises(UserError, match=r"Leave hyperparameters\.date_is out"):
             read(tmp_path, STORES, ["date,store,sales", *sundays], **contrary)
 
     def test_a_first_and_a_last_week_that_lack_days_are_left_out_and_said(self, tmp_path: Path) -> None:

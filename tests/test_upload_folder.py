@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow.pipelines import PIPELINES
+from optiflow.proposals import ProposalError
 from optiflow.upload.folder import FolderUpload, Part, read_folder
 from optiflow.upload.reading import read_upload
 
@@ -260,6 +261,121 @@ def test_files_may_have_other_headers_orders_formats_and_further_columns(folder:
     found = folder.read()
     assert found.bad == {}
     assert sold(found)["sales"].to_list() == [float(day.day + n) for day in DAYS for n in range(3)]
+
+
+WORTHS = {day: 1 + day.day + day.month / 8 for day in DAYS}
+"""Three decimals each, so that a comma and a point could both group thousands."""
+
+
+def amounts(days: list[date], decimal: str, delimiter: str = ",", form: str = "%Y-%m-%d", mark: str = "") -> str:
+    rows = [[f"{day:{form}}", "S1", "A1", f"{WORTHS[day]:.3f}".replace(".", decimal)] for day in days]
+    quoted = [
+        [f'"{cell}"' if delimiter in cell else cell for cell in row]
+        for row in [*rows, *([mark.split("|")] if mark else [])]
+    ]
+    return "\n".join(delimiter.join(row) for row in [["date", "store", "item", "sales"], *quoted]) + "\n"
+
+
+def as_parquet(folder: Folder, name: str, days: list[date]) -> None:
+    rows = pl.DataFrame({"date": days, "store": "S1", "item": "A1", "sales": [WORTHS[day] for day in days]})
+    rows.write_parquet(folder.root / name)
+    folder.names.append(name)
+
+
+def test_each_file_is_read_by_its_own_decimal_sign(folder: Folder) -> None:
+    folder.put("c.csv", amounts(DAYS[:30], ".").replace("\n2024-01-01,S1,A1,2.125", "\n2024-01-01,S1,A1,2.1250"))
+    folder.put("d.csv", amounts(DAYS[30:], ",", ";"))
+    found = folder.read()
+    assert found.bad == {}
+    assert sold(found)["sales"].to_list() == [WORTHS[day] for day in DAYS]
+
+
+def test_numbers_that_a_file_declares_stay_beside_text_in_which_the_comma_is_the_decimal_sign(folder: Folder) -> None:
+    folder.put("a.csv", amounts(DAYS[:30], ",", ";"))
+    as_parquet(folder, "b.parquet", DAYS[30:])
+    found = folder.read()
+    assert found.bad == {}
+    assert sold(found)["sales"].to_list() == [WORTHS[day] for day in DAYS]
+
+
+def test_a_file_whose_sign_nothing_settles_is_left_out_with_both_readings_and_the_folders_option(
+    folder: Folder,
+) -> None:
+    folder.put("a.csv", amounts(DAYS[:30], ",", ";"))
+    folder.put("b.csv", amounts(DAYS[30:50], ",", ","))
+    as_parquet(folder, "c.parquet", DAYS[50:])
+    found = folder.read(max_rejected_fraction=0.5)
+    assert list(found.bad) == ["b.csv"]
+    assert "if the comma groups thousands" in found.bad["b.csv"]
+    assert "Write into sales.options.yaml:" in found.bad["b.csv"]
+    assert folder.read(decimal=",").bad == {}
+    assert sold(folder.read(decimal=","))["sales"].to_list() == [WORTHS[day] for day in DAYS]
+
+
+def test_files_of_one_kind_tell_each_others_decimal_sign(folder: Folder) -> None:
+    for start in range(0, 60, 10):
+        folder.put(f"{start}.csv", amounts(DAYS[start : start + 10], ",", ","))
+    folder.put("0.csv", amounts(DAYS[:10], ",", ",", mark="2024-03-01|S1|A1|12,5"))
+    found = folder.read()
+    assert found.bad == {}
+    assert sold(found)["sales"].to_list() == [*(WORTHS[day] for day in DAYS), 12.5]
+
+
+def test_a_cell_that_is_no_number_in_its_files_style_is_a_rejected_row_of_that_file(folder: Folder) -> None:
+    folder.put("a.csv", amounts(DAYS[:30], ",", ";", mark="2024-03-01|S1|A1|zwei"))
+    as_parquet(folder, "b.parquet", DAYS[30:])
+    (fault,) = folder.read().upload.rejected.to_dicts()
+    assert (fault["file"], fault["file_row"]) == ("a.csv", 32)
+    assert (fault["column"], fault["reason"], fault["value"]) == ("sales", "is not a number", "zwei")
+
+
+@pytest.mark.parametrize("parquet_first", [True, False])
+def test_features_of_orders_stay_numbers_and_ids_stay_apart(folder: Folder, parquet_first: bool) -> None:
+    rows = pl.DataFrame(
+        {
+            "day": DAYS[:30],
+            "customer": [2**53 + n % 2 for n in range(30)],
+            "price": [2.5 + n for n in range(30)],
+            "units": range(30),
+        }
+    )
+    names = ("a.parquet", "b.csv") if parquet_first else ("z.parquet", "b.csv")
+    rows.write_parquet(folder.root / names[0])
+    folder.names.append(names[0])
+    lines = [f"{day};{2**53 + n % 2};{n},5;{n}" for n, day in enumerate(DAYS[30:])]
+    folder.put("b.csv", "day;customer;price;units\n" + "\n".join(lines) + "\n")
+    found = folder.read("orders", target="units", date_column="day")
+    assert found.bad == {}
+    assert found.upload.accepted.schema["price"] == pl.Float64
+    assert found.upload.accepted["price"].sum() == sum(2.5 + n for n in range(30)) + sum(0.5 + n for n in range(30))
+    assert found.upload.accepted["customer"].cast(pl.String).unique().sort().to_list() == [str(2**53), str(2**53 + 1)]
+    assert found.upload.accepted["units"].sum() == 2 * sum(range(30))
+
+
+def test_whole_numbers_beside_floats_that_cannot_hold_them_are_text(folder: Folder) -> None:
+    for name, ids in (("a", [2**53, 2**53 + 1]), ("b", [17850.0, 12.0])):
+        rows = pl.DataFrame({"day": DAYS, "customer": [ids[n % 2] for n in range(60)], "units": range(60)})
+        rows.write_parquet(folder.root / f"{name}.parquet")
+        folder.names.append(f"{name}.parquet")
+    found = folder.read("orders", target="units", date_column="day")
+    assert set(found.upload.accepted["customer"]) == {str(2**53), str(2**53 + 1), "17850", "12"}
+
+
+def test_what_would_mend_bad_files_is_said_once_for_the_folder_and_works(folder: Folder) -> None:
+    for n in range(3):
+        folder.put(f"{n}.csv", table(DAYS[n]).replace("store", "Laden oben").replace("item", "Nr oben"))
+    with pytest.raises(ProposalError) as refused:
+        folder.read()
+    assert str(refused.value).count("Write into sales.options.yaml:") == 1
+    assert ".csv.options.yaml" not in str(refused.value)
+    assert len(refused.value.ways) == 1
+    assert refused.value.as_flags().count("columns.item=") == 1
+    fill(folder)
+    found = folder.read()
+    assert sorted(found.bad) == ["0.csv", "1.csv", "2.csv"]
+    assert found.upload.notes[-1].count("sales.options.yaml") == 1
+    folder.put("mon.csv.options.yaml", "decimal: ','")
+    assert "write them into sales.options.yaml beside it" in folder.read().bad["mon.csv.options.yaml"]
 
 
 def test_the_version_is_that_of_what_the_files_hold(folder: Folder) -> None:

@@ -16,13 +16,14 @@ from optiflow.read_limits import LIMITS, ReadLimits
 from optiflow.split import ROW
 from optiflow.upload.by_role import Naming, other_pipelines
 from optiflow.upload.columns import TypedTable, date_columns, loose_date_columns, read_date_formats, type_columns
-from optiflow.upload.faults import no_faults, quote
+from optiflow.upload.faults import quote
 from optiflow.upload.fitting_options import check_filled_down, check_options
 from optiflow.upload.kinds import PLAIN, Kinds
 from optiflow.upload.left_out import count_left_out, filled_down
 from optiflow.upload.left_out import in_words as left_out_in_words
 from optiflow.upload.named_columns import check_named_columns, missing_target, only_date_column
 from optiflow.upload.over_limit import Mends, refuse_over_limit
+from optiflow.upload.parquet_table import NO_DATE
 from optiflow.upload.plausible import dates_apart, implausible_cells
 from optiflow.upload.source import read_table
 from optiflow.upload.stand_ins import in_words, stand_ins
@@ -179,12 +180,12 @@ def read_rows(raw: RawTable, file_name: str, options: DatasetOptions, pipeline: 
 def _read_as_empty(
     cells: pl.DataFrame, kinds: Kinds, options: DatasetOptions, today: date
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Of cells that hold no date at all the faults, and a sentence for each column in which they cost no row.
+    """Of cells that are null since they cannot be what their column says the faults, and of those that are no dates a sentence for each column in which they cost no row.
 
     They cost none in a column without a meaning of its own, and where they stand for no date in one that may be empty.
     """
-    faults, said = [no_faults()], []
-    for (name,), part in cells.partition_by("column", as_dict=True, maintain_order=True).items():
+    faults, said = [cells.filter(pl.col("reason") != NO_DATE)], []
+    for (name,), part in cells.filter(reason=NO_DATE).partition_by("column", as_dict=True, maintain_order=True).items():
         values = part["value"]
         if name not in kinds.used(options):
             said.append(
