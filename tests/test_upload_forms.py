@@ -16,6 +16,7 @@ import upload_bombs as bombs
 from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow.pipelines import PIPELINES
+from optiflow.proposals import ProposalError
 from optiflow.upload.reading import Upload, read_upload
 
 DAYS = [dt.date(2023, 1, 2) + dt.timedelta(n) for n in range(60)]
@@ -126,6 +127,20 @@ def test_sheets_of_the_same_columns_are_asked_about_and_read_one_below_the_other
     assert both.accepted["date"].to_list()[60] - both.accepted["date"].to_list()[59] == gap
     assert "Row 1 of sheet '2023' is called row 62." in both.notes
     assert "the sheets are '2022', '2023', 'Notes'" in refusal(tmp_path, data, "f.xlsx", sheet="2024")
+
+
+def test_sheets_that_are_proposed_are_read_also_where_their_columns_stand_in_another_order(tmp_path: Path) -> None:
+    turned = [[row[1], row[3], row[0], row[2]] for row in sales(2023)]
+    data = bombs.workbook({"table": sheet(sales(2022)), "Feb": sheet(turned)})
+    with pytest.raises(ProposalError) as refused:
+        read(tmp_path, data, "f.xlsx", "item_demand")
+    assert refused.value.ways[0] == {"sheet": ["table", "Feb"]}
+    found = read(tmp_path, data, "f.xlsx", None, **refused.value.ways[0], target="sales", date_column="date")
+    assert found.rejected.is_empty()
+    assert found.accepted.select("store", "item").unique().rows() == [("A", "tea")]
+    assert found.accepted["sales"].to_list() == [n % 7 for n in range(60)] * 2
+    other = bombs.workbook({"table": sheet(sales(2022)), "Feb": sheet([["date", "shop"], ["2023-01-01", "A"]])})
+    assert "'Feb' has other columns than 'table'" in refusal(tmp_path, other, "f.xlsx", sheet=["table", "Feb"])
 
 
 def test_a_cover_sheet_is_passed_over_and_said(tmp_path: Path) -> None:
