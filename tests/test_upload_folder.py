@@ -290,8 +290,9 @@ def test_each_file_is_read_by_its_own_decimal_sign(folder: Folder) -> None:
     assert sold(found)["sales"].to_list() == [WORTHS[day] for day in DAYS]
 
 
-def test_numbers_that_a_file_declares_stay_beside_text_in_which_the_comma_is_the_decimal_sign(folder: Folder) -> None:
-    folder.put("a.csv", amounts(DAYS[:30], ",", ";"))
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y"])
+def test_numbers_and_dates_that_a_file_declares_stay_beside_text_of_another_country(folder: Folder, form: str) -> None:
+    folder.put("a.csv", amounts(DAYS[:30], ",", ";", form))
     as_parquet(folder, "b.parquet", DAYS[30:])
     found = folder.read()
     assert found.bad == {}

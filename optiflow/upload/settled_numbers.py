@@ -1,4 +1,4 @@
-"""Numbers of a folder's files, each read in the style of its own file, where the files do not write them alike.
+"""Numbers of a folder's files, each read in the style of its own file, and dates, where the files do not write them alike.
 
 What belongs here: which file shows which style, and numbers for text where text would be read by another file's style. What
 does not: the styles themselves (`numbers`), and what a single file shows (`columns`).
@@ -22,7 +22,8 @@ from optiflow.upload.columns import (
     text_columns,
     words_to_null,
 )
-from optiflow.upload.dates import DateReading
+from optiflow.upload.date_formats import parse_dates, without_midnights
+from optiflow.upload.dates import DateReading, read_date_format
 from optiflow.upload.faults import cell_faults
 from optiflow.upload.kinds import Kinds, kinds_of
 from optiflow.upload.named_columns import column_not_numeric
@@ -37,12 +38,12 @@ SIGNS = r"[.,]"
 
 @dataclass
 class _File:
-    """A file, and what of it is numbers by now, by its own names of columns."""
+    """A file, and what of it is numbers or dates by now, by its own names of columns."""
 
     cells: Cells
     options: DatasetOptions
     kinds: Kinds
-    numbers: dict[str, pl.Series] = field(default_factory=dict)
+    typed: dict[str, pl.Series] = field(default_factory=dict)
     faults: list[pl.DataFrame] = field(default_factory=list)
 
     @cached_property
@@ -63,7 +64,7 @@ class _File:
 
     def settled(self) -> Cells:
         raw = self.cells.raw
-        frame = raw.frame.with_columns(column.alias(name) for name, column in self.numbers.items())
+        frame = raw.frame.with_columns(column.alias(name) for name, column in self.typed.items())
         return replace(self.cells, raw=replace(raw, frame=frame, cells=pl.concat([raw.cells, *self.faults])))
 
 
@@ -86,7 +87,7 @@ class _Column:
 def settle_numbers(
     cells: Sequence[Cells], options: DatasetOptions, pipeline: "Pipeline"
 ) -> tuple[list[Cells], dict[str, UserError]]:
-    """The files with numbers in place of text wherever the text of all of them together would be read wrong.
+    """The files with numbers and dates in place of text wherever the text of all of them together would be read wrong.
 
     A file's style is what its column shows, else its other columns, delimiter and dates, else that of the other files with
     its delimiter, if those agree. Numbers that a file declares stay numbers.
@@ -116,7 +117,33 @@ def settle_numbers(
                 _put(column)
             except UserError as error:
                 odd.setdefault(column.file.cells.name, error)
+    if len(files) > 1:
+        _settle_dates(files, options, pipeline)
     return [file.settled() for file in files if file.cells.name not in odd], odd
+
+
+def _settle_dates(files: Sequence[_File], options: DatasetOptions, pipeline: "Pipeline") -> None:
+    """Dates for text beside dates that a file declares: as text these would be of another format than the others."""
+    keys = [role.name for role in pipeline.roles if role.kind == "date" and role.read and not role.nullable]
+    for key in keys or [options.date_column]:
+        named = [(file, file.cells.roles.get(key or "") if pipeline.roles else key) for file in files]
+        columns = [(f, f.cells.raw.frame[name]) for f, name in named if name in f.cells.raw.frame.columns]
+        text = [(file, words_to_null(values)) for file, values in columns if values.dtype == pl.String]
+        if not text or not any(values.dtype.is_temporal() for _, values in columns):
+            continue
+        together = pl.concat([values.alias("") for _, values in text])
+        reading = read_date_format(together, allow_digits=True)
+        if reading is None or reading.rival is not None or reading.share < 1 - options.max_rejected_fraction:
+            continue  # for the text of all of them together to say
+        form = options.date_format or reading.date_format
+        for file, values in text:
+            days = without_midnights(parse_dates(values, form))
+            _keep(
+                _Column(file, values.name, values),
+                days,
+                days.is_null() & values.is_not_null(),
+                f"is not a date like {form}",
+            )
 
 
 def _keys(cells: Sequence[Cells], options: DatasetOptions, pipeline: "Pipeline") -> Iterator[tuple[str, bool]]:
@@ -183,7 +210,7 @@ def _settle_others(text: Sequence[_Column]) -> None:
         _keep(column, number, bad, f"{NOT_A_NUMBER}, as the rest of the column is")
 
 
-def _keep(column: _Column, number: pl.Series, bad: pl.Series, reason: str) -> None:
-    column.file.numbers[column.name] = number
+def _keep(column: _Column, typed: pl.Series, bad: pl.Series, reason: str) -> None:
+    column.file.typed[column.name] = typed
     if bad.any():
         column.file.faults.append(cell_faults(column.file.cells.raw.frame, column.name, bad, reason))
