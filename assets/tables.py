@@ -81,8 +81,7 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         ensure_unchanged(storage, file)
         # A run that only spells out the date column that is found anyway has the dataset's own options.
         standing = options == own.model_copy(update={} if own.date_column else {"date_column": options.date_column})
-        found = {"target": table.target, "date_column": table.date_column, "week_date": table.week_date}
-        options = options.model_copy(update=found)
+        options = options.model_copy(update=table.found)
         record = DatasetRecord(
             pipeline=pipeline.name,
             dataset=context.partition_key,

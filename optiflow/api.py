@@ -18,7 +18,6 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -29,7 +28,7 @@ import polars as pl
 
 from optiflow.container.channels import PARQUET
 from optiflow.container.layout import Layout
-from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id
+from optiflow.dataset_id import dataset_id
 from optiflow.days import first_and_last
 from optiflow.errors import UserError
 from optiflow.fred import snapshot
@@ -37,12 +36,15 @@ from optiflow.fred.calendar import asof_calendar
 from optiflow.fred.enrichment import enrich
 from optiflow.fred.series import SERIES_SCHEMA, with_publication_lag
 from optiflow.learners import LEARNER_PARAMETER
-from optiflow.learners.training_log import best_round, learning_curve
-from optiflow.options import DatasetOptions, merge_options, parse_options_file
+from optiflow.learners.training_log import learning_curve
+from optiflow.options import DatasetOptions, merge_options
+from optiflow.options_beside import read_options_beside
 from optiflow.pipelines import PIPELINES, pipeline_named
 from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.spec import Pipeline
-from optiflow.report.model import Period, RejectedRows, Report, RowCounts, RunFacts, SeriesUsed, TrainingJob
+from optiflow.report.extras import Extras
+from optiflow.report.facts import ReadRows, run_facts
+from optiflow.report.model import Report, RunFacts
 from optiflow.split import ROW
 from optiflow.upload.reading import Upload, read_upload
 
@@ -93,12 +95,12 @@ def read_file(path: str | Path, pipeline: str, **options: Any) -> ReadFile:
     source, spec = Path(path).expanduser(), pipeline_named(pipeline)
     if not source.is_file():
         raise UserError(f"{source} is not a file.")
-    beside = source.with_name(source.name + OPTIONS_SUFFIX)
-    written = parse_options_file(beside.read_text(encoding="utf-8-sig"), beside.name) if beside.is_file() else {}
+    written, where = read_options_beside(source)
+    merge_options(written, where=where)  # alone, so that the message says which of the two is wrong
     chosen = merge_options(spec.default_options, written, options, where=f"options of {source.name}")
     spec.hyperparameters(chosen)
     upload = read_upload(source, source.name, chosen, spec)
-    chosen = chosen.model_copy(update={"target": upload.target, "date_column": upload.date_column})
+    chosen = chosen.model_copy(update=upload.found)
     return ReadFile(spec, source, chosen, upload)
 
 
@@ -144,23 +146,32 @@ class TrainedRun:
         return self._judged[0]
 
     def save_page(self, path: str | Path) -> Path:
-        """Write the report's page with its plots, one HTML file."""
+        """Write the report's page with its plots and tables, one HTML file.
+
+        Tables that are too large for it lie in a folder beside it, for `report.html` in `report_files`.
+        """
+        from optiflow.report.downloads import lie_beside, table_files
         from optiflow.report.plots import draw_plots
         from optiflow.report.render import to_html
 
-        made, judged, figures = self._judged
-        target = Path(path)
-        target.write_text(to_html(made, draw_plots(made, judged, figures)))
+        made, judged, extras = self._judged
+        target, files = Path(path), table_files(extras.downloads)
+        beside = target.with_name(f"{target.stem}_files")
+        page = to_html(made, draw_plots(made, judged, extras.figures), files, beside.name)
+        for name in lie_beside(files):
+            beside.mkdir(exist_ok=True)
+            beside.joinpath(name).write_bytes(files[name])
+        target.write_text(page, encoding="utf-8")
         return target
 
     @cached_property
-    def _judged(self) -> tuple[Report, pl.DataFrame | None, Any]:
+    def _judged(self) -> tuple[Report, pl.DataFrame | None, Extras]:
         from optiflow.report.build import build_report
 
         pipeline = self.file.pipeline
         judged, extras = pipeline.judged(self.run), pipeline.extras(self.run)
         baselines, contributions = pipeline.baselines(self.run), pipeline.contributions(self.run)
-        return build_report(_facts(self), judged, baselines, contributions, extras), judged, extras.figures
+        return build_report(_facts(self), judged, baselines, contributions, extras), judged, extras
 
 
 def train(file: ReadFile, observations: pl.DataFrame | None = None) -> TrainedRun:
@@ -260,37 +271,15 @@ def _lay_out(layout: Layout, channels: Mapping[str, Mapping[str, pl.DataFrame]],
 
 
 def _facts(made: TrainedRun) -> RunFacts:
-    file, run = made.file, made.run
-    upload, options, learned = file.upload, file.options, file.pipeline.learned(run)
-    rejected = upload.rejected.group_by("column", "reason").agg(pl.col(ROW).n_unique().alias("rows"))
-    days, tested = (rows[str(options.date_column)].cast(pl.Date) for rows in (run.train, run.test))
-    curve = json.loads(run.kept("learning_curve.json"))
-    rounds = max((len(values) for metrics in curve.values() for values in metrics.values()), default=0)
-    return RunFacts(
-        pipeline=file.pipeline.name,
-        dataset=dataset_id(file.path.name),
-        version=hashlib.sha256(file.path.read_bytes()).hexdigest(),
-        target=options.target or "",
-        options=options.model_dump(mode="json"),
-        created_at=datetime.now(UTC),
-        rows=RowCounts(
-            upload.rows_in, upload.rejected[ROW].n_unique(), run.train.height, run.test.height, upload.merged
-        ),
-        split_strategy=options.split.strategy,
-        train_period=Period(*first_and_last(days)),
-        test_period=Period(*first_and_last(tested)),
-        features=tuple(learned.features),
-        left_out=tuple(learned.left_out),
-        rejected=tuple(RejectedRows(**rule) for rule in rejected.sort("column", "reason").iter_rows(named=True)),
-        series=tuple(_series(name, made) for name in options.fred_series),
-        unseen_categories=dict(learned.unseen_categories),
-        job=TrainingJob(IN_PROCESS, rounds, best_round(curve), curve),
-        notes=(*upload.notes, *learned.notes),
+    upload = made.file.upload
+    return run_facts(
+        made.file.pipeline.name,
+        dataset_id(made.file.path.name),
+        hashlib.sha256(made.file.path.read_bytes()).hexdigest(),
+        ReadRows(upload.rejected, upload.merged, upload.notes),
+        made.file.pipeline.learned(made.run),
+        made.run,
+        made.series,
+        IN_PROCESS,
+        lambda name: known.title if (known := snapshot.SNAPSHOT_SERIES.get(name)) else "",
     )
-
-
-def _series(name: str, made: TrainedRun) -> SeriesUsed:
-    values = pl.concat([rows[name] for rows in (made.run.train, made.run.test)])
-    vintage = made.series.filter(pl.col("series_id") == name)["vintage"].first()
-    known = snapshot.SNAPSHOT_SERIES.get(name)
-    return SeriesUsed(name, str(vintage), 1 - values.null_count() / len(values), known.title if known else "")

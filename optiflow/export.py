@@ -8,6 +8,7 @@ import polars as pl
 import polars.selectors as cs
 
 from optiflow.errors import UserError
+from optiflow.formula_guard import without_formulas
 from optiflow.parquet import write_parquet
 from optiflow.workbook import MAX_COLUMNS, MAX_ROWS, write_workbook
 
@@ -17,7 +18,8 @@ SUFFIXES = (".csv", ".xlsx", ".parquet")
 def export_table(table: pl.LazyFrame, target: Path) -> int:
     """Write a table, put in place whole.
 
-    CSV is UTF-8 with commas, a header and ISO dates. Lists and structs are JSON in CSV and workbooks.
+    CSV is UTF-8 with a byte order mark, commas, a header and ISO dates; text that would be a formula has an apostrophe
+    before it, which a workbook does not need. Lists and structs are JSON in CSV and workbooks.
 
     Args:
         table: What is written.
@@ -42,7 +44,7 @@ def export_table(table: pl.LazyFrame, target: Path) -> int:
         if suffix == ".parquet":
             write_parquet(table, temporary)
         elif suffix == ".csv":
-            _flat(table).sink_csv(temporary)
+            without_formulas(_flat(table)).sink_csv(temporary, include_bom=True)
         else:
             write_workbook(_flat(table).collect(), temporary)
         temporary.replace(target)

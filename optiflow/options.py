@@ -37,6 +37,9 @@ TEXTS = (
     "sheet",
     "decimal",
     "null_values",
+    "fill_down",
+    "unit",
+    "currency",
 )
 """Options that are text, or lists of texts."""
 

@@ -65,10 +65,11 @@ def _lines(options: Options, indent: str = "  ") -> Iterator[str]:
             yield f"{indent}{key}:"
             yield from _lines(value, indent + "  ")
         else:
-            yield indent + _line(key, value)
+            yield indent + option_line(key, value)
 
 
-def _line(key: str, value: object) -> str:
+def option_line(key: str, value: object) -> str:
+    """One option as a line of YAML, also where a name in it has signs that mean something there."""
     if isinstance(value, list):
         return f"{key}: {yaml.safe_dump(value, allow_unicode=True, width=10_000, default_flow_style=True).strip()}"
     line = yaml.safe_dump({key: value}, allow_unicode=True, width=10_000).strip()

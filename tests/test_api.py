@@ -79,6 +79,37 @@ def test_a_pipeline_whose_results_have_no_truth_is_described(tmp_path):
     assert 0 < scored["is_anomaly"].sum() < 0.05 * scored.height
 
 
+def test_cancelled_movements_are_left_out_and_not_rejected_and_the_page_has_the_whole_table(tmp_path):
+    rows = movements.stock_movements(rows=400, seed=3).with_row_index()
+    status = pl.when(pl.col("index") % 20 == 0).then(pl.lit("cancelled")).otherwise(pl.lit("done"))
+    rows.with_columns(status=status).drop("index").write_csv(tmp_path / "moves.csv")
+    made = train(read_file(tmp_path / "moves.csv", "stock_movements"))
+    facts = made.report().rows
+    rejected = made.file.upload.rejected["row"].n_unique()
+    assert made.file.upload.left_out == 20
+    assert (facts.uploaded, facts.rejected) == (400, rejected - 20)
+    page = made.save_page(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "More than a spreadsheet can hold." not in page
+    assert "data:text/csv;charset=utf-8;base64," in page
+    assert {path.name for path in tmp_path.iterdir()} == {"moves.csv", "page.html"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("shop.csv.options.yaml", "target: Stück".encode("cp1252"), "shop.csv.options.yaml: not UTF-8 text"),
+        ("shop.csv.options.yaml", b"#" * 200_000, "longer than 64 KB"),
+        ("shop.csv.options.yml", b"target: quantity", "rename it to shop.csv.options.yaml"),
+        ("shop.csv.options.yaml", b"tarjet: quantity", "shop.csv.options.yaml: unknown key 'tarjet'"),
+    ],
+)
+def test_options_beside_a_file_are_read_as_the_command_reads_them(tmp_path, name, content, words):
+    ORDERS.write_csv(tmp_path / "shop.csv")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(words)):
+        read_file(tmp_path / "shop.csv", "orders", date_column="order_date")
+
+
 def test_options_given_by_name_lie_over_those_of_the_file_beside(tmp_path):
     path = tmp_path / "shop.csv"
     ORDERS.write_csv(path)

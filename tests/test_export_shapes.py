@@ -17,6 +17,7 @@ from optiflow.pipelines import PIPELINES
 from optiflow.pipelines.forecasting.unfinished import unfinished_edges
 from optiflow.pipelines.stock_movements.words import BY_DIRECTION, type_of_word
 from optiflow.pipelines.store_sales.days import are_days
+from optiflow.pipelines.store_sales.weeks import week_in_words
 from optiflow.proposals import ProposalError
 from optiflow.upload.reading import Upload, read_upload
 
@@ -81,6 +82,39 @@ class TestDaysOfAStore:
 
         assert upload.accepted["date"].sort().to_list() == [MONDAY + timedelta(7 * n) for n in range(30)]
         assert upload.accepted.sort("date")["sales"].head(6).to_list() == [55, 56, 57, 58, 59, 55]
+
+    @pytest.mark.parametrize(
+        ("header", "options", "named", "said"),
+        [
+            ("date", {}, MONDAY + timedelta(6), "ends"),
+            ("date", {"week_date": "begins"}, MONDAY, "begins"),
+            ("date", {"hyperparameters": {"date_is": "week_start"}}, MONDAY, "begins"),
+            ("week_date", {"week_date": "ends"}, MONDAY + timedelta(6), "ends"),
+        ],
+    )
+    def test_weeks_of_days_are_named_as_the_option_says_and_are_said_to_be_so(
+        self, tmp_path: Path, header: str, options: dict[str, Any], named: date, said: str
+    ) -> None:
+        first, *rows = daily(20 * 7)
+        upload = read(tmp_path, STORES, [first.replace("date", header), *rows], **options)
+        assert upload.accepted["date"].min() == named
+        assert upload.week_date == said
+        settled = merge_options(PIPELINES[STORES].default_options, options).model_copy(update=upload.found)
+        assert (
+            PIPELINES[STORES].hyperparameters(settled)["date_is"] == {"ends": "week_end", "begins": "week_start"}[said]
+        )
+        assert week_in_words(named, said) == f"{MONDAY} to {MONDAY + timedelta(6)}"
+
+    def test_what_the_learner_and_the_page_hold_of_a_weeks_date_is_the_same(self, tmp_path: Path) -> None:
+        sundays = [f"{date(2022, 1, 2) + timedelta(7 * n)},a,{100 + n % 9}" for n in range(80)]
+        upload = read(tmp_path, STORES, ["week_start,store,sales", *sundays])
+        settled = merge_options(PIPELINES[STORES].default_options).model_copy(update=upload.found)
+        assert PIPELINES[STORES].hyperparameters(settled)["date_is"] == "week_start"
+        mondays = [f"{MONDAY + timedelta(7 * n)},a,{100 + n % 9}" for n in range(80)]
+        assert read(tmp_path, STORES, ["date,store,sales", *mondays]).week_date == "begins"
+        contrary = {"week_date": "begins", "hyperparameters": {"date_is": "week_end"}}
+        with pytest.raises(UserError, match=r"Leave hyperparameters\.date_is out"):
+            read(tmp_path, STORES, ["date,store,sales", *sundays], **contrary)
 
     def test_a_first_and_a_last_week_that_lack_days_are_left_out_and_said(self, tmp_path: Path) -> None:
         upload = read(tmp_path, STORES, daily(5 + 20 * 7 + 3, first=MONDAY - timedelta(5)))
@@ -247,6 +281,28 @@ class TestAStoreOrAnItemAlone:
         found = upload.accepted.select("store", "item", "date", "sales").rows()
         assert found == rows
 
+    @pytest.mark.parametrize(("pipeline", "item"), [(STORES, ""), (ITEMS, ",tea")])
+    def test_numbers_are_never_to_be_taken_from_the_row_above(self, tmp_path: Path, pipeline: str, item: str) -> None:
+        lines = [f"{MONDAY + timedelta(n)},north{item},{'' if n % 3 == 0 else 100 + n % 7}" for n in range(140)]
+        lines = [f"date,store{',item' if item else ''},sales", *lines]
+        with pytest.raises(UserError, match="47 of 140 rows") as refused:
+            read(tmp_path, pipeline, lines)
+        assert not isinstance(refused.value, ProposalError)
+        assert "write 0 where none was sold" in str(refused.value)
+        with pytest.raises(UserError, match="fill_down names 'sales', whose numbers count row by row"):
+            read(tmp_path, pipeline, lines, fill_down=["sales"])
+
+    def test_where_labels_and_numbers_are_empty_only_the_labels_are_proposed(self, tmp_path: Path) -> None:
+        rows = [f"{MONDAY + timedelta(n // 2)},{'' if n % 2 else n % 5},{'' if n % 2 else 'tea'}" for n in range(140)]
+        with pytest.raises(ProposalError) as refused:
+            read(tmp_path, ITEMS, ["date,sales,item", *rows])
+        assert refused.value.ways == ({"fill_down": ["item"]},)
+
+    def test_an_orders_target_is_not_taken_from_the_row_above(self, tmp_path: Path) -> None:
+        rows = [f"{MONDAY + timedelta(n)},{n % 9 or ''},a" for n in range(60)]
+        with pytest.raises(UserError, match="fill_down names 'units'"):
+            read(tmp_path, "orders", ["day,units,kind", *rows], target="units", fill_down=["kind", "units"])
+
     def test_fill_down_of_a_column_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="fill_down names 'Paid on', no column of it"):
             read(tmp_path, ITEMS, daily(90), fill_down=["Paid on"])
@@ -305,6 +361,21 @@ class TestMovements:
         assert upload.accepted["quantity"].head(2).to_list() == [4, -3]
         assert upload.accepted["transaction_id"].head(3).to_list() == ["V-0/1", "V-0/2", "V-1/1"]
         assert upload.accepted["transaction_type"].head(4).to_list() == ["in", "out", "in", "out"]
+
+    @pytest.mark.parametrize(
+        ("out", "expected"),
+        [(("3", "-2", ""), [-10.0, 10.0, -3.0, 2.0]), (("-3", "-2", ""), [-10.0, 10.0, -3.0, -2.0])],
+    )
+    def test_what_is_reversed_goes_the_other_way_in_two_columns_of_quantities(
+        self, tmp_path: Path, out: tuple[str, str, str], expected: list[float]
+    ) -> None:
+        moves = [("-10", out[2]), ("10", out[2]), ("", out[0]), ("", out[1])]
+        rows = [
+            f"{n},I{n % 9},{'Receipt' if n % 4 < 2 else 'Issue'},{moves[n % 4][0]},{moves[n % 4][1]},{hours(n):%Y-%m-%d}"
+            for n in range(200)
+        ]
+        upload = read(tmp_path, MOVES, ["id,item,type,In Qty,Out Qty,date", *rows])
+        assert upload.accepted["quantity"].head(4).to_list() == expected
 
     def test_saps_list_of_material_documents_is_read_as_it_is_exported(self, tmp_path: Path) -> None:
         header = "Materialbeleg;Pos;Werk;Lagerort;Material;Bewegungsart;Menge in ErfassME;ErfassME;Betrag in Hauswährung;Währung"

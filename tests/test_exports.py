@@ -419,6 +419,16 @@ def test_columns_that_tell_the_target_are_named_and_the_others_are_not():
     assert leaks(leaky(), ["price", "visitors"], "units") == ([], [])
 
 
+def test_the_option_that_leaves_telling_columns_out_is_yaml_whatever_they_are_called():
+    from optiflow.pipelines.orders.leaks import caution
+
+    named = leaky().rename({"expected": "Net: value, EUR", "takings": "#2 [sum]"})
+    said = caution(named, ["Net: value, EUR", "price", "#2 [sum]", "visitors"], "units")
+    assert said is not None
+    line = said.split("`")[1]
+    assert yaml.safe_load(line) == {"drop_columns": ["Net: value, EUR", "#2 [sum]"]}
+
+
 def test_a_word_of_caution_stands_in_the_verdict_also_far_below_an_exact_fit():
     from optiflow.report.build import build_report
 

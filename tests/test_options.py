@@ -149,3 +149,10 @@ def test_a_pace_is_read_as_people_write_it_and_makes_no_other_revision(span: obj
 def test_a_pace_that_is_none_is_refused_with_an_example(span: object) -> None:
     with pytest.raises(UserError, match=r"'retrain_every' is .*such as 30min, 12h, 1d or 1w"):
         merge_options({"retrain_every": span})
+
+
+def test_names_and_units_that_look_like_numbers_are_text_wherever_an_option_is_text() -> None:
+    said = "fill_down: [2024, No]\nunit: 100\ncurrency: 1e3\nsheet: 2023\ndrop_columns: [2022]\n"
+    merged = merge_options(parse_options_file(said, "a.yaml"))
+    assert (merged.fill_down, merged.unit, merged.currency) == (("2024", "No"), "100", "1e3")
+    assert (merged.sheet, merged.drop_columns) == (("2023",), ("2022",))

@@ -4,9 +4,11 @@ import base64
 import csv
 import io
 import re
+import zipfile
 from html.parser import HTMLParser
 from importlib.resources import files as packaged
 
+import fastexcel
 import numpy as np
 import polars as pl
 import pytest
@@ -14,11 +16,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from test_report import BY_PRODUCT, MEAN, facts, predictions
 
+from optiflow.export import export_table
+from optiflow.formula_guard import BOM
 from optiflow.pipelines.forecasting.tables import coming_days, coming_table
 from optiflow.pipelines.forecasting.totals_figure import draw_totals
 from optiflow.report.build import build_report
 from optiflow.report.canvas import NARROW, WIDE
-from optiflow.report.downloads import BOM, MOST_INSIDE, table_files
+from optiflow.report.downloads import MOST_INSIDE, table_file, table_files
 from optiflow.report.extras import Download, Extras, Figure, ReportTable
 from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, Report
@@ -140,10 +144,39 @@ def test_a_whole_table_is_in_the_page_for_a_spreadsheet_and_no_cell_of_it_is_a_f
     raw = base64.b64decode(data)
     assert raw.startswith(BOM)
     rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
-    assert [row["item"] for row in rows] == ["'=cmd|' /C calc'!A1", "Zelt, 2 Personen", "-5 °C Schlafsack"]
+    assert [row["item"] for row in rows] == ["'=cmd|' /C calc'!A1", "Zelt, 2 Personen", "'-5 °C Schlafsack"]
     assert [row["code"] for row in rows] == ["-12", "'+4", ""]
     assert [row["price"] for row in rows] == ["12.5000", "0.1235", ""]
     assert "Every item. 3 rows, 4 columns." in to_html(report, [], files)
+
+
+RUN = ["=1+1", " =1", "-1+cmd|' /C calc'!A0", "+1", "@SUM(A1)", "\t=1", "\r=1", "-", "\xa0-x", "\uff1d1"]
+STAY = ["-12", "-1,234.5", "-1e-3", "-5 %", "12", "a=1", "1-2", "'=1", "", "x@y"]
+
+
+@pytest.mark.parametrize("way", ["export", "download"])
+def test_no_cell_and_no_header_of_a_csv_is_a_formula_and_numbers_stay(tmp_path, way):
+    rows = pl.DataFrame({"-x": [*RUN, *STAY], "'-x": -1.5, "=n": -3, "-7": "a"})
+    if way == "export":
+        export_table(rows.lazy(), tmp_path / "a.csv")
+        data = (tmp_path / "a.csv").read_bytes()
+    else:
+        data = table_file(rows)
+    assert data.startswith(BOM)
+    header, *read = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+    assert header == ["''-x", "'-x", "'=n", "-7"]
+    assert [row[0] for row in read] == [*(f"'{cell}" for cell in RUN), *STAY]
+    assert {(float(row[1]), row[2]) for row in read} == {(-1.5, "-3")}
+
+
+def test_a_workbook_holds_text_that_looks_like_a_formula_as_text(tmp_path):
+    rows = pl.DataFrame({"=a": RUN[:5], "n": -1.5})
+    export_table(rows.lazy(), tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+    assert "<f" not in sheet
+    found = fastexcel.read_excel(tmp_path / "a.xlsx").load_sheet(0).to_polars()
+    assert found.to_dict(as_series=False) == rows.to_dict(as_series=False)
 
 
 def test_a_large_table_lies_beside_the_page_and_one_too_long_for_a_spreadsheet_only_in_the_lake():

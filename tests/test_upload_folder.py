@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow.pipelines import PIPELINES
+from optiflow.proposals import ProposalError
 from optiflow.upload.folder import FolderUpload, Part, read_folder
 from optiflow.upload.reading import read_upload
 
@@ -91,7 +92,7 @@ def test_dates_that_one_day_alone_leaves_open_are_settled_by_all_days(folder: Fo
     ("name", "content", "why"),
     [
         ("broken.xlsx", b"PK\x03\x04 no workbook", "not a readable Excel workbook"),
-        ("cut.csv.gz", gzip.compress(table(DAYS[0]).encode())[:-9], "cut off"),
+        ("cut.csv.gz", gzip.compress(table(DAYS[0]).encode(), mtime=0)[:-9], "cut off"),
         ("empty.csv", b"", "empty"),
         ("header.csv", "date,store,item,sales\n", "no data row"),
         ("notes.pdf", b"%PDF-1.4", "not a table that OptiFlow reads"),
@@ -191,6 +192,33 @@ def test_orders_that_are_equal_in_all_columns_count_once_over_files_and_each_wit
     assert (found.repeats.rows, found.upload.accepted.height) == (120, 121)
 
 
+def test_parts_of_one_document_are_no_repeats_where_no_column_is_the_line(folder: Folder) -> None:
+    def moves(day: date, quantity: int, line: str = "") -> str:
+        rows = [f"{day},in,PO{n},I{n % 7},W1,{quantity + n % 5}{line and ',1'}\n" for n in range(40)]
+        return f"date,type,transaction_id,item_id,warehouse,quantity{line}\n" + "".join(rows)
+
+    folder.put("monday.csv", moves(DAYS[0], 10))
+    folder.put("tuesday.csv", moves(DAYS[1], 5))
+    folder.put("monday again.csv", moves(DAYS[0], 10))
+    found = folder.read("stock_movements")
+    assert (found.repeats.rows, found.upload.rows_in) == (40, 80)
+    assert found.upload.accepted["quantity"].sum() == 40 * (10 + 5) + 2 * 8 * (0 + 1 + 2 + 3 + 4)
+
+
+def test_with_a_line_a_corrected_movement_counts_once_and_one_without_its_line_only_if_all_of_it_is_equal(
+    folder: Folder,
+) -> None:
+    def moves(quantity: int) -> str:
+        rows = [f"{DAYS[0]},in,PO{n},{n % 9 or ''},I{n % 7},W1,{quantity if n % 2 else 3}\n" for n in range(90)]
+        return "date,type,transaction_id,line,item_id,warehouse,quantity\n" + "".join(rows)
+
+    folder.put("a.csv", moves(10))
+    folder.put("b.csv", moves(12))
+    found = folder.read("stock_movements", max_rejected_fraction=0.2)
+    # 10 rows have no line, half of them another quantity in each file.
+    assert (found.repeats.rows, found.upload.rows_in) == (85, 95)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 59), st.integers(1, 4)), min_size=1, max_size=40), st.randoms())
 def test_whatever_is_sent_in_whatever_order_each_day_has_what_was_sent_last(
@@ -233,6 +261,122 @@ def test_files_may_have_other_headers_orders_formats_and_further_columns(folder:
     found = folder.read()
     assert found.bad == {}
     assert sold(found)["sales"].to_list() == [float(day.day + n) for day in DAYS for n in range(3)]
+
+
+WORTHS = {day: 1 + day.day + day.month / 8 for day in DAYS}
+"""Three decimals each, so that a comma and a point could both group thousands."""
+
+
+def amounts(days: list[date], decimal: str, delimiter: str = ",", form: str = "%Y-%m-%d", mark: str = "") -> str:
+    rows = [[f"{day:{form}}", "S1", "A1", f"{WORTHS[day]:.3f}".replace(".", decimal)] for day in days]
+    quoted = [
+        [f'"{cell}"' if delimiter in cell else cell for cell in row]
+        for row in [*rows, *([mark.split("|")] if mark else [])]
+    ]
+    return "\n".join(delimiter.join(row) for row in [["date", "store", "item", "sales"], *quoted]) + "\n"
+
+
+def as_parquet(folder: Folder, name: str, days: list[date]) -> None:
+    rows = pl.DataFrame({"date": days, "store": "S1", "item": "A1", "sales": [WORTHS[day] for day in days]})
+    rows.write_parquet(folder.root / name)
+    folder.names.append(name)
+
+
+def test_each_file_is_read_by_its_own_decimal_sign(folder: Folder) -> None:
+    folder.put("c.csv", amounts(DAYS[:30], ".").replace("\n2024-01-01,S1,A1,2.125", "\n2024-01-01,S1,A1,2.1250"))
+    folder.put("d.csv", amounts(DAYS[30:], ",", ";"))
+    found = folder.read()
+    assert found.bad == {}
+    assert sold(found)["sales"].to_list() == [WORTHS[day] for day in DAYS]
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y"])
+def test_numbers_and_dates_that_a_file_declares_stay_beside_text_of_another_country(folder: Folder, form: str) -> None:
+    folder.put("a.csv", amounts(DAYS[:30], ",", ";", form))
+    as_parquet(folder, "b.parquet", DAYS[30:])
+    found = folder.read()
+    assert found.bad == {}
+    assert sold(found)["sales"].to_list() == [WORTHS[day] for day in DAYS]
+
+
+def test_a_file_whose_sign_nothing_settles_is_left_out_with_both_readings_and_the_folders_option(
+    folder: Folder,
+) -> None:
+    folder.put("a.csv", amounts(DAYS[:30], ",", ";"))
+    folder.put("b.csv", amounts(DAYS[30:50], ",", ","))
+    as_parquet(folder, "c.parquet", DAYS[50:])
+    found = folder.read(max_rejected_fraction=0.5)
+    assert list(found.bad) == ["b.csv"]
+    assert "if the comma groups thousands" in found.bad["b.csv"]
+    assert "Write into sales.options.yaml:" in found.bad["b.csv"]
+    assert folder.read(decimal=",").bad == {}
+    assert sold(folder.read(decimal=","))["sales"].to_list() == [WORTHS[day] for day in DAYS]
+
+
+def test_files_of_one_kind_tell_each_others_decimal_sign(folder: Folder) -> None:
+    for start in range(0, 60, 10):
+        folder.put(f"{start}.csv", amounts(DAYS[start : start + 10], ",", ","))
+    folder.put("0.csv", amounts(DAYS[:10], ",", ",", mark="2024-03-01|S1|A1|12,5"))
+    found = folder.read()
+    assert found.bad == {}
+    assert sold(found)["sales"].to_list() == [*(WORTHS[day] for day in DAYS), 12.5]
+
+
+def test_a_cell_that_is_no_number_in_its_files_style_is_a_rejected_row_of_that_file(folder: Folder) -> None:
+    folder.put("a.csv", amounts(DAYS[:30], ",", ";", mark="2024-03-01|S1|A1|zwei"))
+    as_parquet(folder, "b.parquet", DAYS[30:])
+    (fault,) = folder.read().upload.rejected.to_dicts()
+    assert (fault["file"], fault["file_row"]) == ("a.csv", 32)
+    assert (fault["column"], fault["reason"], fault["value"]) == ("sales", "is not a number", "zwei")
+
+
+@pytest.mark.parametrize("parquet_first", [True, False])
+def test_features_of_orders_stay_numbers_and_ids_stay_apart(folder: Folder, parquet_first: bool) -> None:
+    rows = pl.DataFrame(
+        {
+            "day": DAYS[:30],
+            "customer": [2**53 + n % 2 for n in range(30)],
+            "price": [2.5 + n for n in range(30)],
+            "units": range(30),
+        }
+    )
+    names = ("a.parquet", "b.csv") if parquet_first else ("z.parquet", "b.csv")
+    rows.write_parquet(folder.root / names[0])
+    folder.names.append(names[0])
+    lines = [f"{day};{2**53 + n % 2};{n},5;{n}" for n, day in enumerate(DAYS[30:])]
+    folder.put("b.csv", "day;customer;price;units\n" + "\n".join(lines) + "\n")
+    found = folder.read("orders", target="units", date_column="day")
+    assert found.bad == {}
+    assert found.upload.accepted.schema["price"] == pl.Float64
+    assert found.upload.accepted["price"].sum() == sum(2.5 + n for n in range(30)) + sum(0.5 + n for n in range(30))
+    assert found.upload.accepted["customer"].cast(pl.String).unique().sort().to_list() == [str(2**53), str(2**53 + 1)]
+    assert found.upload.accepted["units"].sum() == 2 * sum(range(30))
+
+
+def test_whole_numbers_beside_floats_that_cannot_hold_them_are_text(folder: Folder) -> None:
+    for name, ids in (("a", [2**53, 2**53 + 1]), ("b", [17850.0, 12.0])):
+        rows = pl.DataFrame({"day": DAYS, "customer": [ids[n % 2] for n in range(60)], "units": range(60)})
+        rows.write_parquet(folder.root / f"{name}.parquet")
+        folder.names.append(f"{name}.parquet")
+    found = folder.read("orders", target="units", date_column="day")
+    assert set(found.upload.accepted["customer"]) == {str(2**53), str(2**53 + 1), "17850", "12"}
+
+
+def test_what_would_mend_bad_files_is_said_once_for_the_folder_and_works(folder: Folder) -> None:
+    for n in range(3):
+        folder.put(f"{n}.csv", table(DAYS[n]).replace("store", "Laden oben").replace("item", "Nr oben"))
+    with pytest.raises(ProposalError) as refused:
+        folder.read()
+    assert str(refused.value).count("Write into sales.options.yaml:") == 1
+    assert ".csv.options.yaml" not in str(refused.value)
+    assert len(refused.value.ways) == 1
+    assert refused.value.as_flags().count("columns.item=") == 1
+    fill(folder)
+    found = folder.read()
+    assert sorted(found.bad) == ["0.csv", "1.csv", "2.csv"]
+    assert found.upload.notes[-1].count("sales.options.yaml") == 1
+    folder.put("mon.csv.options.yaml", "decimal: ','")
+    assert "write them into sales.options.yaml beside it" in folder.read().bad["mon.csv.options.yaml"]
 
 
 def test_the_version_is_that_of_what_the_files_hold(folder: Folder) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import upload_bombs as bombs
 from optiflow.errors import UserError
 from optiflow.options import merge_options
 from optiflow.pipelines import PIPELINES
+from optiflow.proposals import ProposalError
 from optiflow.upload.reading import Upload, read_upload
 
 DAYS = [dt.date(2023, 1, 2) + dt.timedelta(n) for n in range(60)]
@@ -125,6 +127,20 @@ def test_sheets_of_the_same_columns_are_asked_about_and_read_one_below_the_other
     assert both.accepted["date"].to_list()[60] - both.accepted["date"].to_list()[59] == gap
     assert "Row 1 of sheet '2023' is called row 62." in both.notes
     assert "the sheets are '2022', '2023', 'Notes'" in refusal(tmp_path, data, "f.xlsx", sheet="2024")
+
+
+def test_sheets_that_are_proposed_are_read_also_where_their_columns_stand_in_another_order(tmp_path: Path) -> None:
+    turned = [[row[1], row[3], row[0], row[2]] for row in sales(2023)]
+    data = bombs.workbook({"table": sheet(sales(2022)), "Feb": sheet(turned)})
+    with pytest.raises(ProposalError) as refused:
+        read(tmp_path, data, "f.xlsx", "item_demand")
+    assert refused.value.ways[0] == {"sheet": ["table", "Feb"]}
+    found = read(tmp_path, data, "f.xlsx", None, **refused.value.ways[0], target="sales", date_column="date")
+    assert found.rejected.is_empty()
+    assert found.accepted.select("store", "item").unique().rows() == [("A", "tea")]
+    assert found.accepted["sales"].to_list() == [n % 7 for n in range(60)] * 2
+    other = bombs.workbook({"table": sheet(sales(2022)), "Feb": sheet([["date", "shop"], ["2023-01-01", "A"]])})
+    assert "'Feb' has other columns than 'table'" in refusal(tmp_path, other, "f.xlsx", sheet=["table", "Feb"])
 
 
 def test_a_cover_sheet_is_passed_over_and_said(tmp_path: Path) -> None:
@@ -257,3 +273,41 @@ def test_a_wide_table_takes_no_longer_a_column_than_a_narrow_one(tmp_path: Path)
     seconds_a_column(10)  # what is imported at the first reading
     narrow = min(seconds_a_column(120) for _ in range(2))
     assert seconds_a_column(960) < 3 * narrow
+
+
+BIG = 2**53 + 1
+"""The first whole number that a float does not hold."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "dtype"),
+    [
+        (pa.decimal128(38, 0), BIG, pl.Int64),
+        (pa.decimal128(38, 0), 10**30, pl.String),
+        (pa.decimal256(60, 0), 10**50, pl.String),
+        (pa.uint64(), BIG, pl.Int64),
+        (pa.uint64(), 2**63, pl.String),
+    ],
+)
+def test_two_ids_that_differ_in_their_last_digit_stay_two(
+    tmp_path: Path, kind: pa.DataType, base: int, dtype: pl.DataType
+) -> None:
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=n) for n in range(60)]
+    ids = pa.array([Decimal(base + n % 2) if pa.types.is_decimal(kind) else base + n % 2 for n in range(60)], kind)
+    table = pa.table({"day": days, "customer": ids, "units": pa.array(range(60), pa.decimal128(10, 0))})
+    pq.write_table(table, tmp_path / "a.parquet")
+    options = merge_options({"target": "units", "date_column": "day"})
+    upload = read_upload(tmp_path / "a.parquet", "a.parquet", options, PIPELINES["orders"])
+    assert upload.accepted.schema["customer"] == dtype
+    assert upload.accepted["customer"].cast(pl.String).unique().sort().to_list() == [str(base), str(base + 1)]
+    assert upload.accepted["units"].to_list() == list(range(60))
+
+
+def test_ids_of_an_api_stay_as_many_as_they_are() -> None:
+    from resources.sources.fields import as_table
+
+    rows = [{"id": 2**63 + n, "mixed": (BIG, 2**53, 1.5)[n], "plain": (1, 2.5, None)[n]} for n in range(3)]
+    found = as_table(rows, {"id": "id", "mixed": "mixed", "plain": "plain"})
+    assert found["id"].to_list() == [str(2**63 + n) for n in range(3)]
+    assert found["mixed"].to_list() == [str(BIG), str(2**53), "1.5"]
+    assert found["plain"].to_list() == [1.0, 2.5, None]

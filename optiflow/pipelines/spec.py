@@ -153,6 +153,10 @@ class Pipeline(ABC):
             raise UserError(f"option hyperparameters: {error}") from error
         return merged
 
+    def answered(self, rows: pl.DataFrame, options: DatasetOptions, columns: Mapping[str, str]) -> Mapping[str, Any]:
+        """Options that the user left open and that the typed rows, or the file's names of the roles' columns, answer."""
+        return {}
+
     def complete(self, rows: pl.DataFrame, options: DatasetOptions) -> Completed:
         """The rows with what can be derived of them, and those that are to be left out; nothing as a rule."""
         from optiflow.upload.faults import no_faults

@@ -41,11 +41,12 @@ def comparison(report: Report) -> list[ComparisonRow]:
     ]
 
 
-def to_html(report: Report, plots: Sequence[Plot], files: Mapping[str, bytes] | None = None) -> str:
+def to_html(report: Report, plots: Sequence[Plot], files: Mapping[str, bytes] | None = None, folder: str = "") -> str:
     """The page: no script, and no request to anywhere when it is opened.
 
     Args:
         files: The tables of `table_files`: small ones are in the page, the others lie beside it under their names.
+        folder: Where beside the page those others lie, if not next to it.
         report: The report; its names and values come from users' files and are escaped.
         plots: The drawings of `draw_plots`, shown in this order: the pipeline's own ones before the comparison with
             baselines, the others after it.
@@ -57,7 +58,7 @@ def to_html(report: Report, plots: Sequence[Plot], files: Mapping[str, bytes] | 
         style=_packaged("report.css"),
         comparison=comparison(report) if report.baselines else [],
         tables=[written_table(table) for table in report.tables],
-        addresses=addresses(files or {}),
+        addresses=addresses(files or {}, folder),
         figures=[plot for plot in plots if plot.own],
         plots=[plot for plot in plots if not plot.own],
     )

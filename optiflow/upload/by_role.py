@@ -4,7 +4,6 @@ Cells are read, and faults told, under the file's names of columns; the chain ha
 What does not belong here: which column has which role (`optiflow.roles`), and reading cells (`columns`).
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -44,16 +43,6 @@ def other_pipelines(columns: Sequence[str], pipeline: "Pipeline") -> tuple[str, 
     )
 
 
-def week_date_of(header: str) -> str | None:
-    """What the header of a week's date says of it: `week_ending`, `Week commencing`; None where it says nothing."""
-    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", header).casefold())
-    ends = any(word in ("end", "ends", "ending", "ended") for word in words)
-    begins = any(
-        word in ("begin", "begins", "beginning", "start", "starts", "starting", "commencing") for word in words
-    )
-    return None if ends == begins else "ends" if ends else "begins"
-
-
 @dataclass(frozen=True)
 class Naming:
     """`columns` is role -> the file's column, for the roles that the file has; empty where columns have no roles."""
@@ -87,10 +76,14 @@ class Naming:
         if not self.columns:
             return options
         date = next(role.name for role in self.pipeline.roles if role.kind == "date")
-        told = {"target": self.pipeline.target, "date_column": date}
-        if "week_date" in self.pipeline.own_options and options.week_date is None:
-            told["week_date"] = week_date_of(self.columns[date])
-        return options.model_copy(update=told)
+        return options.model_copy(update={"target": self.pipeline.target, "date_column": date})
+
+    def answered(self, rows: pl.DataFrame, options: DatasetOptions) -> DatasetOptions:
+        """The options with what the rows and the file's headers answer of those that the user left open."""
+        if not self.columns:
+            return options
+        with self._in_file():
+            return options.model_copy(update=dict(self.pipeline.answered(rows, options, self.columns)))
 
     def by_role(self, rows: pl.DataFrame, dropped: tuple[str, ...]) -> pl.DataFrame:
         """The rows without the dropped columns, the others under the names of their roles.

@@ -26,6 +26,7 @@ BOOLEANS = ({"true": True, "false": False}, {"yes": True, "no": False})
 MIN_NUMBER_SHARE = 0.95
 """Of a column without a role; no option lowers it, for a rise of the limit would else turn texts into faults."""
 DOTTED_DATE = "%d.%m."
+NOT_A_NUMBER = "is not a number"
 MIN_ROLE_SHARE = 0.5
 SAMPLE_MARGIN = 0.1
 IDENTIFIER_SHARE = 0.5
@@ -48,7 +49,7 @@ class TypedTable:
 def read_date_formats(raw: RawTable, options: DatasetOptions, kinds: Kinds = PLAIN) -> dict[str, DateReading]:
     """How each text column reads as dates, if most of it does; the target and dropped columns are left out."""
     readings: dict[str, DateReading] = {}
-    for name in _text_columns(raw, options):
+    for name in text_columns(raw, options):
         if name == options.target or name in (*kinds.numbers, *kinds.texts):
             continue
         given = name == options.date_column or name in kinds.dates
@@ -72,7 +73,7 @@ def date_columns(raw: RawTable, readings: Mapping[str, DateReading], max_rejecte
 def loose_date_columns(raw: RawTable, options: DatasetOptions) -> list[str]:
     """The text columns that could be the date of a row if numbers, weeks and months count, where none reads as dates."""
     share = _role_share(options.max_rejected_fraction)
-    found = [(n, read_date_format(raw.frame[n], True)) for n in _text_columns(raw, options) if n != options.target]
+    found = [(n, read_date_format(raw.frame[n], True)) for n in text_columns(raw, options) if n != options.target]
     return [name for name, reading in found if reading is not None and reading.share >= share]
 
 
@@ -94,7 +95,7 @@ def type_columns(
             twelve or twelve thousand that it calls `12,000` cannot be known.
     """
     frame = raw.frame.with_columns(_as_text(raw.frame[name]) for name in kinds.texts)
-    text = [name for name in _text_columns(raw, options) if name not in kinds.texts]
+    text = [name for name in text_columns(raw, options) if name not in kinds.texts]
     typed: dict[str, pl.Series] = {}
     faults: list[pl.DataFrame] = []
     formats: dict[str, str] = {}
@@ -117,7 +118,7 @@ def type_columns(
                 notes.append(in_words(name, days, words))
                 typed[name] = _without(raw.frame[name], days, words)
             continue
-        written = _words_to_null(_as_text(raw.frame[name]))
+        written = words_to_null(_as_text(raw.frame[name]))
         values = in_common_era(written)
         if values is not written:
             notes.append(f"{name}: years are counted as in Thailand; 543 less are those of elsewhere.")
@@ -148,8 +149,8 @@ def type_columns(
         values = raw.frame[name]
         reading = readings[name].settled(day_first) if name in readings and readings[name].share == 1.0 else None
         if name == options.target or name in kinds.numbers:
-            style = styles.needed(_words_to_null(values), name, file_name)
-            put(name, parse_numbers(_words_to_null(values), style), "is not a number")
+            style = styles.needed(words_to_null(values), name, file_name)
+            put(name, parse_numbers(words_to_null(values), style), NOT_A_NUMBER)
         elif name in typed:
             continue
         elif name in kinds.loose:
@@ -161,8 +162,8 @@ def type_columns(
             put(name, without_midnights(parse_dates(values, reading.date_format)), "is not a date")
         elif raw.is_text and (column := _boolean(values)) is not None:
             put(name, column, "is not a boolean")
-        elif raw.is_text and (column := _number(values, name, styles.likely(values), options)) is not None:
-            put(name, column, "is not a number, as the rest of the column is")
+        elif raw.is_text and (column := as_number(values, name, styles.likely(values), options)) is not None:
+            put(name, column, f"{NOT_A_NUMBER}, as the rest of the column is")
             notes += styles.doubt(values, name)
     frame = frame.with_columns(_dates_for_midnights(raw.frame.drop(kinds.texts))).with_columns(typed.values())
     for name in kinds.numbers or _given(options.target):
@@ -285,7 +286,8 @@ def _numbers_as_floats(frame: pl.DataFrame, kinds: Kinds) -> pl.DataFrame:
     return frame.with_columns(pl.col(name).cast(pl.Float64) for name in kinds.numbers)
 
 
-def _text_columns(raw: RawTable, options: DatasetOptions) -> list[str]:
+def text_columns(raw: RawTable, options: DatasetOptions) -> list[str]:
+    """The columns of text that are not dropped."""
     return [n for n in raw.names if raw.frame.schema[n] == pl.String and n not in options.drop_columns]
 
 
@@ -321,7 +323,7 @@ def _boolean(values: pl.Series) -> pl.Series | None:
     return None
 
 
-def _number(values: pl.Series, name: str, style: NumberStyle, options: DatasetOptions) -> pl.Series | None:
+def as_number(values: pl.Series, name: str, style: NumberStyle, options: DatasetOptions) -> pl.Series | None:
     """The column as numbers, or None if it is text: codes, or too many values that are no numbers.
 
     Cells that mix letters and digits are codes, not faults: `C536379` among invoice numbers makes the column text. So does
@@ -341,11 +343,12 @@ def _number(values: pl.Series, name: str, style: NumberStyle, options: DatasetOp
 
 def _loose(values: pl.Series, style: NumberStyle) -> pl.Series:
     """A column that is usually a number and that nothing is done with: as it is where a cell is something else."""
-    column = parse_numbers(_words_to_null(values), style)
-    return column if column.null_count() == _words_to_null(values).null_count() else values
+    column = parse_numbers(words_to_null(values), style)
+    return column if column.null_count() == words_to_null(values).null_count() else values
 
 
-def _words_to_null(values: pl.Series) -> pl.Series:
+def words_to_null(values: pl.Series) -> pl.Series:
+    """Text without the words for nothing."""
     return values.to_frame("v").select(pl.when(~pl.col("v").is_in(NULL_WORDS)).then("v")).to_series().alias(values.name)
 
 

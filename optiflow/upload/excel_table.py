@@ -97,7 +97,7 @@ def _chosen(
             raise UserError(
                 f"{file_name}: sheet {quote_all(empty)} holds no table. Name another one in the option sheet."
             )
-        if odd := [sheet.name for sheet in found if sheet.header != found[0].header]:
+        if odd := [sheet.name for sheet in found if not _alike(sheet, found[0])]:
             raise UserError(
                 f"{file_name}: sheet {quote_all(odd)} has other columns than {quote(found[0].name)}, so they cannot be read "
                 "as one table. Name sheets of the same columns in the option sheet."
@@ -106,7 +106,7 @@ def _chosen(
     if not found:
         raise UserError(f"{file_name}: no sheet of the workbook holds a table. Fill one and upload it again.")
     found = [sheet for sheet in found if sheet.rows >= FEW_ROWS] or found[:1]
-    alike = [sheet for sheet in found if sorted(sheet.header) == sorted(found[0].header)]
+    alike = [sheet for sheet in found if _alike(sheet, found[0])]
     if len(alike) > 1:
         raise ProposalError(
             f"{file_name}: the sheets {quote_all([sheet.name for sheet in alike])} have the same columns. Say which are to be "
@@ -123,6 +123,11 @@ def _chosen(
     if found[0].top and options.header_row is None:
         notes.append(f"The column names are in row {found[0].top + 1}.")
     return found[:1], tuple(notes)
+
+
+def _alike(one: Sheet, other: Sheet) -> bool:
+    """Whether two sheets have the same columns, in whatever order."""
+    return sorted(one.header) == sorted(other.header)
 
 
 def _look_at(workbook: "fastexcel.ExcelReader", name: str, options: DatasetOptions) -> Sheet | None:
@@ -192,7 +197,8 @@ def _below_one_another(parts: Sequence[pl.DataFrame], sheets: Sequence[Sheet]) -
     for frame, sheet in zip(parts, sheets, strict=True):
         if last:
             notes.append(f"Row 1 of sheet {quote(sheet.name)} is called row {last + 1}.")
-        frames.append(frame.with_columns(pl.col(ROW) + last))
+        numbered = frame.with_columns(pl.col(ROW) + last)
+        frames.append(numbered.select(parts[0].columns))
         last += int(frame[ROW].max() or 0)  # pyright: ignore[reportArgumentType]
     if len(frames) == 1:
         return frames[0], notes

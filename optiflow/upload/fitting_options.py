@@ -3,11 +3,13 @@
 What does not belong here: names and ranges of options (`optiflow.options`), and columns that a file lacks (`named_columns`).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optiflow.errors import UserError
 from optiflow.options import HORIZON, DatasetOptions
 from optiflow.proposals import ProposalError
+from optiflow.upload.faults import quote_all
 
 if TYPE_CHECKING:
     from optiflow.pipelines.spec import Pipeline
@@ -36,6 +38,25 @@ def check_options(options: DatasetOptions, pipeline: "Pipeline", file_name: str)
         raise UserError(f"{where} hyperparameters.{pipeline.dataset_parameter} is told by the file's name. {LEAVE_OUT}")
     if HORIZON in pipeline.own_options and "split" in given:
         _check_split(options, pipeline, where)
+
+
+def check_filled_down(options: DatasetOptions, numbers: Sequence[str], file_name: str) -> None:
+    """Check that no number is taken from the row above: what stands there was sold, moved or paid once.
+
+    Args:
+        options: The user's choices.
+        numbers: The file's columns whose role is a number.
+        file_name: For messages.
+
+    Raises:
+        UserError: `fill_down` names one of them, or the target.
+    """
+    counted = [name for name in options.fill_down if name in (*numbers, options.target)]
+    if counted:
+        raise UserError(
+            f"{file_name}: option fill_down names {quote_all(counted)}, whose numbers count row by row: what is empty would be "
+            "made up. Name columns of labels or dates; for numbers write 0 where there is none, or leave the rows out."
+        )
 
 
 def _unheeded(pipeline: "Pipeline") -> dict[str, str]:

@@ -21,6 +21,9 @@ from optiflow.upload.table import RawTable
 if TYPE_CHECKING:
     from optiflow.pipelines.spec import Pipeline
 
+EXACT = 2**53
+"""Up to here a float holds every whole number."""
+
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 """What Hive and Spark name the folder of rows without a value."""
 
@@ -71,7 +74,7 @@ def one_table(cells: Sequence[Cells]) -> tuple[RawTable, pl.DataFrame]:
     """All rows, numbered through in the order of the files, and which numbers each file has.
 
     A column with a role goes by the name that the first file has for it. One that a file lacks is empty there; one whose
-    types differ from file to file is the wider number, else text.
+    types differ from file to file is the wider number that holds all of them, else text.
 
     Returns:
         The table, and one row a file: `file`, `first_row`, `rows`, and `offset`: what was added to its own row numbers.
@@ -101,7 +104,7 @@ def one_table(cells: Sequence[Cells]) -> tuple[RawTable, pl.DataFrame]:
             is_text=any(each.raw.is_text for each in cells),
             ragged=pl.concat(ragged),
             encoding=first.encoding,
-            delimiter=first.delimiter,
+            delimiter=first.delimiter if len({each.raw.delimiter for each in cells}) == 1 else None,
             left_out=tuple(dict.fromkeys(name for each in cells for name in each.raw.left_out)),
             cells=pl.concat(unread),
             notes=tuple(dict.fromkeys(note for each in cells for note in each.raw.notes)),
@@ -119,14 +122,17 @@ def _schema(frames: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
                 types = found.setdefault(name, set())
                 if frame[name].null_count() < frame.height:
                     types.add(dtype)
-    return {name: _wider(types) for name, types in found.items()}
+    return {name: _wider(types, [f[name] for f in frames if name in f.columns]) for name, types in found.items()}
 
 
-def _wider(types: set[pl.DataType]) -> pl.DataType:
+def _wider(types: set[pl.DataType], columns: Sequence[pl.Series]) -> pl.DataType:
     if len(types) == 1:
         return next(iter(types))
     if types and all(dtype.is_numeric() for dtype in types):
-        return pl.Float64()
+        # Beyond 2**53 a float would make two ids one.
+        whole = [column for column in columns if column.dtype == pl.Int64]
+        exact = all(bool(column.is_between(-EXACT, EXACT).all()) for column in whole)
+        return pl.Float64() if exact else pl.String()
     if types and all(dtype in (pl.Date, pl.Datetime) for dtype in types):
         return pl.Datetime("us")
     return pl.String()
@@ -137,12 +143,15 @@ def _as(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> list[pl.Expr]:
     casts = [
         pl.lit(None, schema[name]).alias(name)
         if frame[name].null_count() == frame.height
-        else _cast(name, schema[name])
+        else _cast(frame[name], schema[name])
         for name in frame.columns
         if name != ROW
     ]
     return [whole.as_expr(), *casts]
 
 
-def _cast(name: str, dtype: pl.DataType) -> pl.Expr:
-    return pl.col(name).cast(dtype)
+def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Expr:
+    value = pl.col(column.name)
+    if dtype == pl.String and column.dtype.is_float() and bool((column == column.round(0)).all()):
+        value = value.cast(pl.Int64, strict=False)  # 17850.0 is customer 17850
+    return value.cast(dtype)

@@ -27,11 +27,12 @@ WORDS_SHOWN = 3
 class Mends:
     """What is known of a table whose rows have faults.
 
-    `nullable` are its columns of dates that may be missing, `adds_up` says that equal keys could be added up, `target` and
-    `date_column` are those of a table without roles.
+    `nullable` are its columns of dates that may be missing, `numbers` those whose role is a number, `adds_up` says that equal
+    keys could be added up, `target` and `date_column` are those of a table without roles.
     """
 
     nullable: Sequence[str] = ()
+    numbers: Sequence[str] = ()
     adds_up: bool = False
     target: str | None = None
     date_column: str | None = None
@@ -95,7 +96,13 @@ def _with_advice(said: str, file_name: str, rejected: pl.DataFrame, share: float
             "such day instead: what is known already of the newest is not like the rest."
         )
     if reason == EMPTY and share > MOST_LEFT_OUT:
-        labels = rules.filter(pl.col("reason") == EMPTY, pl.col("n") * 2 >= rules["n"][0])["column"].sort().to_list()
+        often = rules.filter(pl.col("reason") == EMPTY, pl.col("n") * 2 >= rules["n"][0])["column"].sort().to_list()
+        labels = [name for name in often if name not in mends.numbers]
+        if not labels:
+            return UserError(
+                f"{said} Nobody but you can know these numbers: write 0 where none was sold or moved, leave out the rows that say "
+                "nothing, or mend the export."
+            )
         return ProposalError(
             f"{said} If an empty cell means what stands above it, as where a label stands only in the first row of its group, "
             "say so.",

@@ -19,7 +19,7 @@ from optiflow.split import ROW
 from optiflow.upload.date_formats import FIRST_YEAR, LAST_YEAR
 from optiflow.upload.faults import cell_faults, no_faults, quote, quote_all
 from optiflow.upload.table import RawTable, check_names, clean_text, refuse_without_rows, without_blank_rows
-from optiflow.upload.typed_table import widen
+from optiflow.upload.typed_table import whole_or_text, widen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,7 +86,9 @@ def read_parquet(path: Path, file_name: str, drop_columns: tuple[str, ...], limi
     frame, cells = _with_times(
         frame, {name: count for name, count in counts.items() if count is not None and name in frame.columns}, file_name
     )
-    frame = without_blank_rows(clean_text(widen(frame)))
+    whole = [own for name, own in zip(schema.names, names, strict=True) if _is_whole_decimal(schema.field(name).type)]
+    digits = [frame[name] for name in whole if name in frame.columns]
+    frame = without_blank_rows(clean_text(widen(frame.with_columns(whole_or_text(column) for column in digits))))
     refuse_without_rows(frame, no_faults(), file_name)
     return RawTable(frame, is_text=False, left_out=tuple(nested), cells=cells)
 
@@ -121,6 +123,13 @@ def _is_plain(kind: "pa.DataType") -> bool:
     return any(test(_values(kind)) for test in (*tests, *more))
 
 
+def _is_whole_decimal(kind: "pa.DataType") -> bool:
+    from pyarrow import types
+
+    kind = _values(kind)
+    return types.is_decimal(kind) and kind.scale == 0
+
+
 def _count(kind: "pa.DataType") -> Count | None:
     from pyarrow import types
 
@@ -139,7 +148,7 @@ def _count(kind: "pa.DataType") -> Count | None:
 def _bounded(batches: "Iterator[pa.RecordBatch]", file_name: str, limits: ReadLimits) -> "Iterator[pa.RecordBatch]":
     """The batches, once what their texts come to is within the limit: a dictionary stores a text once for all its cells.
 
-    Times are bare counts, and decimals floats.
+    Times are bare counts, decimals floats, and those without decimals their digits.
     """
     import pyarrow as pa
     from pyarrow import compute as pc
@@ -172,7 +181,8 @@ def _bare(column: "pa.Array") -> "pa.Array":
     ):
         return column.view(pa.int64())
     if pa.types.is_decimal(kind):
-        return column.cast(pa.float64())
+        # Whole ones may be ids of more digits than a float holds.
+        return column.cast(pa.string()) if kind.scale == 0 else column.cast(pa.float64())
     return column.cast(pa.float32()) if pa.types.is_float16(kind) else column
 
 

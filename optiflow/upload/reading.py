@@ -16,13 +16,14 @@ from optiflow.read_limits import LIMITS, ReadLimits
 from optiflow.split import ROW
 from optiflow.upload.by_role import Naming, other_pipelines
 from optiflow.upload.columns import TypedTable, date_columns, loose_date_columns, read_date_formats, type_columns
-from optiflow.upload.faults import no_faults, quote
-from optiflow.upload.fitting_options import check_options
+from optiflow.upload.faults import quote
+from optiflow.upload.fitting_options import check_filled_down, check_options
 from optiflow.upload.kinds import PLAIN, Kinds
 from optiflow.upload.left_out import count_left_out, filled_down
 from optiflow.upload.left_out import in_words as left_out_in_words
 from optiflow.upload.named_columns import check_named_columns, missing_target, only_date_column
 from optiflow.upload.over_limit import Mends, refuse_over_limit
+from optiflow.upload.parquet_table import NO_DATE
 from optiflow.upload.plausible import dates_apart, implausible_cells
 from optiflow.upload.source import read_table
 from optiflow.upload.stand_ins import in_words, stand_ins
@@ -57,7 +58,12 @@ class Upload:
     notes: tuple[str, ...] = ()
     """What the user should know of the file, in sentences."""
     week_date: str | None = None
-    """Whether a week's date begins or ends it, by the options or by the header."""
+    """Whether a week's date begins or ends it, by the options, by the header, or since days were added up so."""
+
+    @property
+    def found(self) -> dict[str, str | None]:
+        """The options that the file itself has answered, by their names."""
+        return {"target": self.target, "date_column": self.date_column, "week_date": self.week_date}
 
     @property
     def merged(self) -> int:
@@ -110,6 +116,7 @@ def read_rows(raw: RawTable, file_name: str, options: DatasetOptions, pipeline: 
     refuse_over_limit(file_name, raw.ragged, raw.rows_in, options.max_rejected_fraction)
     check_named_columns([*raw.names, *raw.left_out], options, file_name)
     naming = Naming.of(raw, options, pipeline, file_name) if pipeline is not None else None
+    check_filled_down(options, () if naming is None else naming.kinds.numbers, file_name)
     notes = raw.notes if pipeline is None else (*raw.notes, *other_pipelines(raw.names, pipeline))
     kinds = PLAIN if naming is None else naming.kinds
     if kinds == PLAIN:
@@ -131,6 +138,7 @@ def read_rows(raw: RawTable, file_name: str, options: DatasetOptions, pipeline: 
     completed = None
     if naming is not None:
         accepted, options = naming.by_role(accepted, options.drop_columns), naming.filled_in(options)
+        options = naming.answered(accepted, options)
         completed = naming.complete(accepted, options)
         accepted = _without(completed.rows, pl.concat([completed.faults, completed.left_out]))
         faults = pl.concat([faults, completed.faults, naming.faults(accepted, options, today)])
@@ -172,12 +180,12 @@ def read_rows(raw: RawTable, file_name: str, options: DatasetOptions, pipeline: 
 def _read_as_empty(
     cells: pl.DataFrame, kinds: Kinds, options: DatasetOptions, today: date
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Of cells that hold no date at all the faults, and a sentence for each column in which they cost no row.
+    """Of cells that are null since they cannot be what their column says the faults, and of those that are no dates a sentence for each column in which they cost no row.
 
     They cost none in a column without a meaning of its own, and where they stand for no date in one that may be empty.
     """
-    faults, said = [no_faults()], []
-    for (name,), part in cells.partition_by("column", as_dict=True, maintain_order=True).items():
+    faults, said = [cells.filter(pl.col("reason") != NO_DATE)], []
+    for (name,), part in cells.filter(reason=NO_DATE).partition_by("column", as_dict=True, maintain_order=True).items():
         values = part["value"]
         if name not in kinds.used(options):
             said.append(
@@ -203,6 +211,7 @@ def _mends(kinds: Kinds, naming: Naming | None, options: DatasetOptions) -> Mend
         return Mends(target=options.target, date_column=options.date_column)
     return Mends(
         nullable=[name for name in kinds.dates if name in kinds.nullable],
+        numbers=kinds.numbers,
         adds_up="duplicates" in naming.pipeline.own_options and options.duplicates == "refuse",
     )
 

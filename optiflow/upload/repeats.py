@@ -1,7 +1,8 @@
 """Rows that come again in another file of a folder: a file sent twice, a corrected day, an export of the last week.
 
-The newer file counts. What makes a row the same is the pipeline's to say (`Pipeline.row_keys`), or, where it has no such keys,
-the files' own, as those that were pulled from an API do; else it is the whole row. What does not belong here: rows that come twice within one file.
+The newer file counts. What makes a row the same is the pipeline's to say (`Pipeline.row_keys`), or, where it has no such keys or
+a file lacks one, the files' own, as those that were pulled from an API have; else it is the whole row. What does not belong
+here: rows that come twice within one file.
 """
 
 from collections.abc import Sequence
@@ -80,9 +81,9 @@ def without_repeats(
         return raw, Repeats()
     roles = find_roles(pipeline.roles, [n for n in raw.names if n not in options.drop_columns], options.columns, "")
     # A key that the file lacks, and that the pipeline puts nothing in place of, leaves the others too few.
-    lacking = {role.name for role in pipeline.roles if role.absent is None and not role.nullable} - roles.keys()
+    lacking = {role.name for role in pipeline.roles if role.absent is None} - roles.keys()
     keys = [] if lacking & {*pipeline.row_keys} else [roles[role] for role in pipeline.row_keys if role in roles]
-    keys = [key] if key in raw.names and not pipeline.row_keys else keys
+    keys = keys or ([key] if key is not None and key in raw.names else [])
     # Text, so that all types hash alike; the sum of the hashes of a group does not depend on the order of its rows.
     content = pl.concat_str(
         [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in raw.names], separator=_BETWEEN
@@ -96,7 +97,9 @@ def without_repeats(
     else:
         identity = keys
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in (*keys, _AGE))
-    again = rows.select(known).to_series() & _older(rows, identity)
+    known = rows.select(known).to_series()
+    # A row without one of the keys is the same as another only if all of it is.
+    again = (known & _older(rows, identity)) | (~known & _older(rows, [_CONTENT]))
     kept = rows.filter(~again)
     several = kept.filter(pl.col(_AGE).n_unique().over(keys) > 1) if keys and identity != keys else kept.clear()
     repeats = Repeats(

@@ -11,9 +11,10 @@ import yaml
 from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
 from optiflow.errors import UserError
 from optiflow.fred.enrichment import refuse_taken_names
-from optiflow.options import DatasetOptions, is_text, merge_options, parse_options_file
+from optiflow.options import DatasetOptions, is_text, merge_options
+from optiflow.options_beside import read_options_beside
 from optiflow.pipelines.spec import Pipeline
-from optiflow.plain_yaml import MAX_BYTES, read_yaml
+from optiflow.plain_yaml import read_yaml
 from optiflow.proposals import ProposalError
 from optiflow.upload.reading import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
@@ -24,8 +25,6 @@ from resources.storage.base import HIDDEN
 LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet", "null_values", "fill_down")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
 """File systems allow 255 bytes, and the options file has a longer name than the table."""
-NEAR_MISSES = (".options.yml", ".options.json", ".option.yaml", ".yaml", ".yml")
-"""Names beside a file that are meant for its options, and would be passed over."""
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     landing = read_landing(storage, pipeline.name)
     if source.name in landing.faults:
         raise UserError(landing.faults[source.name])
-    options, where = _options_beside(source)
+    options, where = read_options_beside(source)
     if not options:
         options, where = _options_landed(workplace, pipeline, source.name), f"options of {dataset}"
     given, effective = options_for(pipeline, source.name, options, flags, where)
@@ -154,20 +153,6 @@ def put_options(storage: Storage, target: str, given: Mapping[str, Any]) -> None
     if given:
         text = yaml.safe_dump(dict(given), allow_unicode=True, sort_keys=False)
         storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
-
-
-def _options_beside(source: Path) -> tuple[dict[str, Any], str]:
-    beside = source.with_name(source.name + OPTIONS_SUFFIX)
-    if not beside.is_file():
-        for suffix in NEAR_MISSES:
-            other = source.with_name(source.name + suffix)
-            if other.is_file():
-                raise UserError(
-                    f"{other.name} lies beside {source.name}: if it holds options, rename it to {beside.name}."
-                )
-        return {}, "options"
-    with beside.open("rb") as file:
-        return parse_options_file(file.read(MAX_BYTES + 1), beside.name), beside.name
 
 
 def _options_landed(workplace: Workplace, pipeline: Pipeline, name: str) -> dict[str, Any]:

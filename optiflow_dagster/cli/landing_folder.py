@@ -12,7 +12,7 @@ from typing import Any
 from optiflow.dataset_id import OPTIONS_SUFFIX, check_dataset_id, folder_id
 from optiflow.errors import UserError
 from optiflow.pipelines.spec import Pipeline
-from optiflow.upload.folder import Part, read_folder, told_bad
+from optiflow.upload.folder import Part, read_folder, told_bad, with_proposals
 from optiflow.upload.reading import Upload
 from optiflow_dagster.cli.landing import (
     check_series,
@@ -103,9 +103,10 @@ def _land(
     old = [part for part in (landed_parts(storage, there) if there else []) if part.name not in new]
     with options_as_flags():
         found = read_folder([*old, *new.values()], name, effective, pipeline, limits=workplace.settings.read_limits)
-    right = [part for part in new.values() if part.name not in found.bad]
-    if not right:
-        raise UserError(f"Nothing was uploaded. {told_bad({part: found.bad[part] for part in new})}")
+        right = [part for part in new.values() if part.name not in found.left_out]
+        if not right:
+            bad = {part: found.left_out[part] for part in new}
+            raise with_proposals(f"Nothing was uploaded. {told_bad(bad)}", name, bad)
     check_series(workplace, found.upload, effective)
     put_options(storage, target, given)
     for part in right:

@@ -34,8 +34,15 @@ def plain_fields(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pl.DataFrame:
-    """Rows as a table; a column is of whole numbers, numbers or yes and no if all its values are, else text."""
+    """Rows as a table; a column is of whole numbers, numbers or yes and no if all its values are, else text.
+
+    Whole numbers that neither Int64 nor, beside other numbers, a float holds are text, too.
+    """
     return pl.DataFrame([_column(name, [field_of(row, path) for row in rows]) for name, path in columns.items()])
+
+
+EXACT = 2**53
+"""Up to here a float holds every whole number; beyond, two ids would become one."""
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:
@@ -45,7 +52,7 @@ def _column(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, values, dtype=pl.Boolean)
     if kinds == {int} and all(value is None or abs(value) < 2**63 for value in values):
         return pl.Series(name, values, dtype=pl.Int64)
-    if kinds and kinds <= {int, float}:
+    if kinds and kinds <= {int, float} and all(type(value) is not int or abs(value) <= EXACT for value in values):
         return pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)
     text = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
     return pl.Series(name, text, dtype=pl.String)

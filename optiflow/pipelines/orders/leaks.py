@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from optiflow.column_names import by_likelihood_as_target
+from optiflow.proposals import option_line
 from optiflow.report.wording import MINUS, number
 
 ALONE = 0.9
@@ -72,7 +73,7 @@ def caution(rows: pl.DataFrame, columns: Sequence[str], target: str) -> str | No
     return (
         f"But {target} can be told from {', '.join(said[:SHOWN])}{more}. If that is not known when you predict, such as what "
         f"is computed from {target}, these figures are worth nothing: leave it out by "
-        f"`drop_columns: [{', '.join(concerned[: 2 * SHOWN])}]`."
+        f"`{option_line('drop_columns', concerned[: 2 * SHOWN])}`."
     )
 
 

@@ -45,11 +45,16 @@ def complete(rows: pl.DataFrame, options: DatasetOptions) -> Completed:
 
 
 def _with_quantity(rows: pl.DataFrame) -> pl.DataFrame:
-    """`quantity`, also where what comes in and what goes out stand in two columns; the latter's sign does not count."""
+    """`quantity`, also where what comes in and what goes out stand in two columns.
+
+    Below 0 either is a reversal: a receipt that goes out again, goods that come back in. Where no quantity that goes out is
+    above 0, the export only writes it so.
+    """
     if "quantity" in rows.columns:
         return rows
     both = [name for name in ("quantity_in", "quantity_out") if name in rows.columns]
-    signed = [pl.col(name).abs() * (1 if name == "quantity_in" else -1) for name in both]
+    written_below = "quantity_out" in both and bool(rows["quantity_out"].drop_nulls().le(0).all())
+    signed = [pl.col(name) if name == "quantity_in" or written_below else -pl.col(name) for name in both]
     known = pl.any_horizontal(pl.col(both).is_not_null())
     total = reduce(lambda one, two: one + two, (part.fill_null(0.0) for part in signed))
     return rows.with_columns(quantity=pl.when(known).then(total))

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from optiflow.days import first_and_last, periods_spanned
+from optiflow.errors import UserError
 from optiflow.learners import store_sales as learner
 from optiflow.learners.store_sales.names import SHORT_WEEKS, in_words
 from optiflow.options import DatasetOptions
@@ -38,13 +40,16 @@ from optiflow.pipelines.store_sales.weekly_tables import (
     stores_table,
     weeks_table,
 )
-from optiflow.pipelines.store_sales.weeks import count_weeks, naming_in_words, with_weeks
+from optiflow.pipelines.store_sales.weeks import count_weeks, naming_in_words, week_date_of, with_weeks
 from optiflow.report.extras import Download, Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.split import ROW
 
 COLUMNS = ("store", "date", "sales")
 WEEKS_DRAWN = 52
+DATE_IS = {"begins": "week_start", "ends": "week_end"}
+"""The option `week_date` -> what the learner calls it."""
+WEEK_DATE = {name: option for option, name in DATE_IS.items()}
 SOLD = ("quantity", "units", "units_sold", "demand", "qty")
 NAIVE = {"the same week": "year_before", "mean of the last": "lately", "mean of all": "usual"}
 """How the names of baselines begin -> what the learner calls them."""
@@ -102,6 +107,33 @@ class StoreSales(Forecasting):
         """The rows with whole days, and the week of each."""
         return with_weeks(rows)
 
+    def hyperparameters(self, options: DatasetOptions) -> dict[str, str]:
+        """With `date_is` by the option `week_date`, which says the same of a week's date.
+
+        Raises:
+            UserError: both are given and contradict each other, or as for the others.
+        """
+        found, said = super().hyperparameters(options), DATE_IS.get(options.week_date or "")
+        given = options.hyperparameters.get("date_is")
+        if said is not None and given is not None and given != said:
+            raise UserError(
+                f"option week_date is {options.week_date!r}, but hyperparameters.date_is is {given!r}: both say which day of its "
+                "week a date names. Leave hyperparameters.date_is out."
+            )
+        return {**found, "date_is": said or found["date_is"]}
+
+    def answered(self, rows: pl.DataFrame, options: DatasetOptions, columns: Mapping[str, str]) -> Mapping[str, Any]:
+        """Whether a week's date begins or ends it: by `date_is`, by the header, by how days are added up, or by its Mondays."""
+        if options.week_date is not None:
+            return {}
+        if "date_is" in options.hyperparameters:
+            return {"week_date": WEEK_DATE[self._date_is(options)]}
+        if said := week_date_of(columns["date"]):
+            return {"week_date": said}
+        if are_days(rows):
+            return {"week_date": WEEK_DATE[self._date_is(options)]}
+        return {"week_date": "begins"} if _are_mondays(rows) else {}
+
     def complete(self, rows: pl.DataFrame, options: DatasetOptions) -> Completed:
         """As they are; said, where they are days."""
         completed = super().complete(rows, options)
@@ -154,9 +186,8 @@ class StoreSales(Forecasting):
     def training(self, train: pl.DataFrame, options: DatasetOptions) -> TrainingInputs:
         """The sales before the hold-out; refused where they span too few weeks, which the job would refuse too."""
         learner.check_weeks(periods_spanned(train["date"], 7))
-        # Weeks are named by a Monday where that is their first day: nobody's week ends on one.
-        mondays = bool((train["date"].dt.weekday() == 1).all()) and "date_is" not in options.hyperparameters
-        decided = {"date_is": "week_start"} if mondays else {}
+        is_said = options.week_date is not None or "date_is" in options.hyperparameters
+        decided = {"date_is": DATE_IS["begins"]} if _are_mondays(train) and not is_said else {}
         return TrainingInputs({"train": train.select(COLUMNS)}, decided=decided)
 
     def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
@@ -230,6 +261,11 @@ class StoreSales(Forecasting):
         skills = run.summary.get("past_skills", {})
         names = self.baselines(run)
         return {name: skills.get(kind, ()) for name in names for begin, kind in NAIVE.items() if name.startswith(begin)}
+
+
+def _are_mondays(rows: pl.DataFrame) -> bool:
+    """Weeks are named by a Monday where that is their first day: nobody's week ends on one."""
+    return rows.height > 0 and bool((rows["date"].dt.weekday() == 1).all())
 
 
 def _sold(run: FinishedRun) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """Weeks of weekly rows: which week a row is of, and what there is and is not."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 
@@ -14,6 +15,16 @@ def with_weeks(rows: pl.DataFrame) -> pl.DataFrame:
     first = rows["date"].min()
     days = (pl.col("date") - pl.lit(first)).dt.total_days()
     return rows.with_columns(week=pl.lit(first) + pl.duration(days=days // 7 * 7))
+
+
+def week_date_of(header: str) -> str | None:
+    """What the header of a week's date says of it: `week_ending`, `Week commencing`; None where it says nothing."""
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", header).casefold())
+    ends = any(word in ("end", "ends", "ending", "ended") for word in words)
+    begins = any(
+        word in ("begin", "begins", "beginning", "start", "starts", "starting", "commencing") for word in words
+    )
+    return None if ends == begins else "ends" if ends else "begins"
 
 
 def week_in_words(day: date, week_date: str | None) -> str:
