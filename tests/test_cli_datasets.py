@@ -222,7 +222,7 @@ def test_a_file_that_is_there_is_overwritten_only_if_that_is_said(project, ran, 
     assert "mine.csv is there already" in said.err
     assert (tmp_path / "mine.csv").read_text() == "mine"
     assert project.optiflow(*arguments, "--force").code == 0
-    assert (tmp_path / "mine.csv").read_text().startswith("row,actual")
+    assert (tmp_path / "mine.csv").read_text(encoding="utf-8-sig").startswith("row,actual")
 
 
 def test_two_revisions_stand_side_by_side_and_different_rows_are_told(project, ran):
