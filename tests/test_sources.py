@@ -609,7 +609,7 @@ def _die_at_second() -> Any:
         ({"token": "eyJhbGciOi.secret"}, "token: expected the name of an environment variable"),
         ({"pipeline": "nonsense"}, "pipeline: there is no such pipeline: use orders"),
         ({"url": "ftp://erp"}, "url: expected an http:// or https:// address"),
-        ({"url": "https://me:pw@erp"}, "without a name or password"),
+        ({"url": "https://me:pw@erp"}, "without a name or password"),  # pragma: allowlist secret
         ({"every": "5s"}, "every: expected a minute or more"),
         ({"at": "25:00"}, "at: "),
         (
