@@ -180,7 +180,7 @@ CALLS: dict[str, Callable[[CatalogStore], object]] = {
     "judge_model": lambda s: s.judge_model("m", {"mse": 1.0}, champion=True),
     "champion": lambda s: s.champion("orders", "shop"),
     "models": lambda s: s.models(),
-    "remove_dataset": lambda s: s.remove_dataset("orders", "shop"),
+    "remove_dataset": lambda s: s.remove_dataset("orders", "gone"),
 }
 
 
