@@ -9,10 +9,12 @@ export DAGSTER_HOME := $(CURDIR)
 # Also keeps Dagster from making empty folders for it beside dagster.yaml.
 export DAGSTER_DISABLE_TELEMETRY := yes
 # Compiling 250 packages takes as long as unpacking them; Python compiles what is used when it is first imported.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+INSTALL := deploy/install.py --constraint constraints.txt
+# Of the UI: `make dev PORT=3001` where another program has 3000.
+PORT ?= 3000
 CODE := optiflow resources assets optiflow_dagster tests benchmarks
 
-.PHONY: help demo test test-crash soak burst dev bench bench-accuracy bench-verdicts bench-limits lint format clean setup
+.PHONY: help demo test test-crash fuzz soak burst dev bench bench-accuracy bench-verdicts bench-limits lint format clean setup
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -21,9 +23,10 @@ help: ## Show this list
 demo: .venv/run ## Set up, then run the main job on the bundled sample
 	@$(BIN)/optiflow demo
 
-dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000
+dev: .venv/run ## Start Dagster's UI and daemon on http://127.0.0.1:3000, or at PORT=…
+	@mkdir -p -m 700 .optiflow
 	@mkdir -p $(addprefix .optiflow/uploads/,orders store_sales item_demand turnover stock_movements)
-	@$(BIN)/python -W ignore::FutureWarning -m dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+	@$(BIN)/python -W ignore::FutureWarning -m dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 # Three on two cores: the tests of the daemon wait most of their time.
 test: .venv/dev .venv-image/ready ## Set up, then run every test
@@ -32,6 +35,9 @@ test: .venv/dev .venv-image/ready ## Set up, then run every test
 test-crash: .venv/dev ## Kill runs at 30 random points, watch the ends of 30 (15 to 30 minutes)
 	@OPTIFLOW_TEST_RUN_ENDS=30 $(BIN)/pytest tests/test_run_launcher.py
 	@OPTIFLOW_TEST_KILLS=30 $(BIN)/pytest tests/test_aws_crash.py
+
+fuzz: .venv/dev ## Read 20,000 files as nobody should make them, by a seed of today
+	@OPTIFLOW_TEST_FUZZ_FILES=20000 OPTIFLOW_TEST_FUZZ_SEED=$$(date +%Y%m%d) $(BIN)/pytest -q -s tests/test_fuzz_uploads.py
 
 soak: .venv/dev ## Half an hour of `make dev` under load: every file has its report, nothing fails, leaks or grows slower
 	@$(BIN)/python -m benchmarks.soak
@@ -75,17 +81,18 @@ setup: .venv/dev .venv-image/ready
 
 # The stamps are newer than what they were made from, so that a changed requirement is installed.
 .venv/run: pyproject.toml constraints.txt | .venv/bin/python
-	@$(PIP) --editable .
+	@$(BIN)/python $(INSTALL) --editable .
 	@touch $@
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
-	@$(PIP) --editable '.[dev]'
+	@$(BIN)/python $(INSTALL) --editable '.[dev]'
 	@touch $@ .venv/run
 
 # What AWS's XGBoost image has of what our packed source needs, what the learners' REQUIREMENTS add to it, and nothing
 # of ours: tests run the source in it. After .venv, whose wheels are in pip's cache then, and beside the checks of `make -j2`.
 .venv-image/ready: constraints.txt Makefile | .venv/dev
 	@$(PYTHON) -m venv .venv-image
-	@.venv-image/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
+	@echo "Setting up .venv-image, which the tests of AWS's image run in …"
+	@.venv-image/bin/python $(INSTALL) \
 		xgboost pandas scikit-learn pyarrow lightgbm mlforecast statsforecast optuna
 	@touch $@

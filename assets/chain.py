@@ -20,6 +20,7 @@ from optiflow.artifact import MODEL_ARCHIVE, extract_model
 from optiflow.errors import UserError
 from optiflow.pipelines.finished import Kept
 from optiflow.pipelines.spec import Pipeline
+from optiflow.read_limits import LIMITS, ReadLimits
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord
 from resources.jobs.contract import JobKind
@@ -37,6 +38,7 @@ class Chain:
     pipeline: Pipeline
     partitions: dg.DynamicPartitionsDefinition
     owners: Sequence[str] = ()
+    limits: ReadLimits = LIMITS
 
     @property
     def tags(self) -> dict[str, str]:

@@ -14,9 +14,10 @@ from resources.jobs.job_code import code_digest
 PACKAGE = Path(optiflow.__file__).parent
 LENGTH = 12
 
-UPLOAD = ("upload", "roles.py", "options.py")
+UPLOAD = ("upload", "roles.py", "options.py", "plain_yaml.py", "read_limits.py", "column_names.py")
 ENRICHED = ("fred",)
 SPLIT = ("split.py",)
+RESULT = ("pipelines/naming.py",)
 REPORT = ("report", "metrics.py", "baselines.py")
 
 

@@ -12,6 +12,7 @@ from assets.models import model_asset, prediction_job_asset, training_job_asset
 from assets.results import report_asset, result_assets
 from assets.tables import enriched_asset, split_assets, upload_asset
 from optiflow.pipelines.spec import Pipeline
+from optiflow.read_limits import LIMITS, ReadLimits
 
 
 def chain_assets(chain: Chain) -> list[dg.AssetsDefinition]:
@@ -29,10 +30,13 @@ def chain_assets(chain: Chain) -> list[dg.AssetsDefinition]:
 
 
 def chain_definitions(
-    pipeline: Pipeline, partitions: dg.DynamicPartitionsDefinition, owners: Sequence[str] = ()
+    pipeline: Pipeline,
+    partitions: dg.DynamicPartitionsDefinition,
+    owners: Sequence[str] = (),
+    limits: ReadLimits = LIMITS,
 ) -> dg.Definitions:
     """Assets and checks of a pipeline, partitioned by dataset: the chain, and its own assets out of the module of its name."""
-    chain = Chain(pipeline, partitions, owners)
+    chain = Chain(pipeline, partitions, owners, limits)
     own = import_module(f"assets.{pipeline.name}").own_assets(chain) if pipeline.after_report else []
     return dg.Definitions(
         assets=[series_of_datasets(chain), *chain_assets(chain), *own], asset_checks=chain_checks(chain)

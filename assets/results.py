@@ -8,17 +8,19 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+import polars.selectors as cs
 
 from assets.awaiting import await_job
 from assets.chain import Chain, columns, kept_files, model_parts
 from assets.channels import channel_key
-from assets.code import REPORT
+from assets.code import REPORT, RESULT
 from assets.failures import plain_failures
 from assets.report_facts import gather_facts
 from assets.scored_model import MODEL, MODEL_COLUMN, model_of_job, named, scored_model
 from assets.submission import job_metadata
 from optiflow.pipelines.finished import FinishedRun
 from optiflow.report.model import Outcome, Report, report_to_json
+from optiflow.split import ROW
 from resources.catalog import Catalog
 from resources.fred import FredResource
 from resources.jobs.contract import Jobs
@@ -38,12 +40,14 @@ def result_assets(chain: Chain) -> list[dg.AssetsDefinition]:
 
 def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
     result = chain.pipeline.results[name]
+    rows_of = [chain.key("enriched")] if ROW in result.columns else []  # what the file says of its rows
 
     @chain.asset(
         name,
+        code=RESULT,
         job=True,
         kinds={"polars", "parquet"},
-        deps=[chain.key("prediction_job")],
+        deps=[chain.key("prediction_job"), *rows_of],
         description=result.description,
         metadata=columns({**result.columns, MODEL: MODEL_COLUMN}),
     )
@@ -58,6 +62,9 @@ def _result_asset(chain: Chain, name: str) -> dg.AssetsDefinition:
         rows = storage.scan_parquet(key).collect() if chain.pipeline.learner is None else None
         with jobs.output(state, name) as folder:
             scored = chain.pipeline.read_result(name, folder, rows)
+        if rows_of:
+            known = storage.scan_parquet(record.key("enriched"))
+            scored = chain.pipeline.named(scored, known, record.options, taken=(MODEL,))
         catalog.open().mark_followed_up([state.name])
         context.add_output_metadata({**job_metadata(state), "model": model})
         return named(scored, model)
@@ -89,12 +96,17 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult:
         from optiflow.report.build import build_report
+        from optiflow.report.downloads import table_files
         from optiflow.report.markdown import pictures, to_markdown
         from optiflow.report.plots import draw_plots
         from optiflow.report.render import to_html
 
         record = chain.record(context, catalog)
-        scored = {name: tables[name].collect() for name in pipeline.results}
+        # The pipeline's own columns: what the file says of the rows, it knows from the sets.
+        scored = {
+            name: tables[name].select(cs.by_name(MODEL, ROW, *result.columns, require_all=False)).collect()
+            for name, result in pipeline.results.items()
+        }
         job, results = scored_model(chain, record, catalog, scored)
         with model_parts(storage, record, job.name, pipeline.report_reads) as folder:
             run = FinishedRun(
@@ -109,8 +121,10 @@ def report_asset(chain: Chain) -> dg.AssetsDefinition:
             extras = pipeline.extras(run)
             made = build_report(facts, judged, pipeline.baselines(run), pipeline.contributions(run), extras)
             plots = draw_plots(made, judged, extras.figures)
-        text = to_markdown(made)
-        storage.write_bytes(record.key(pipeline.report, "/report.html"), to_html(made, plots).encode())
+        text, files = to_markdown(made), table_files(extras.downloads)
+        for name, data in files.items():  # before the page that offers them
+            storage.write_bytes(record.key(pipeline.report, f"/{name}"), data)
+        storage.write_bytes(record.key(pipeline.report, "/report.html"), to_html(made, plots, files).encode())
         storage.write_bytes(record.key(pipeline.report, "/report.md"), text.encode())
         storage.write_bytes(record.key(pipeline.report, "/report.json"), report_to_json(made).encode())
         stage = catalog.open().judge_model(

@@ -4,7 +4,6 @@ What belongs here: assets that are tables made from uploads. What does not: anyt
 """
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,23 +18,25 @@ from assets.fred import KEY as OBSERVATIONS
 from assets.fred import OF_DATASET, POOL, register_series, series_in_use
 from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.days import first_and_last
-from optiflow.errors import UserError
 from optiflow.fred.calendar import asof_calendar
-from optiflow.fred.enrichment import SeriesCoverage, enrich, series_coverage
+from optiflow.fred.enrichment import enrich
 from optiflow.fred.series import SERIES_SCHEMA
 from optiflow.options import merge_options
 from optiflow.split import ROW
 from resources.catalog import Catalog
 from resources.catalog.records import DatasetRecord, revision_of
-from resources.fred import SNAPSHOT, FredResource
-from resources.fred.http import KEY_PAGE
+from resources.fred import FredResource
 from resources.lake import table_metadata
-from resources.landing import ensure_unchanged, find_upload, opened, read_options, sha256_of
+from resources.landed import read_landed
+from resources.landing import ensure_unchanged, find_upload, read_options
 from resources.revision import pin
 from resources.storage import Storage
 
 MERGED = "/merged-rows.json"
 """How many rows of the upload were added to others, beside the table, in which they cannot be seen any more; absent if none."""
+
+NOTES = "/notes.json"
+"""What was said of the file when it was read, beside the table, for the report; absent if nothing was."""
 
 ROW_DESCRIPTION = "Number of the row in the uploaded file, the header being row 1"
 
@@ -69,21 +70,18 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         catalog: Catalog,
         fred: FredResource,
     ) -> pl.DataFrame:
-        from optiflow.upload import read_upload
-
-        file = find_upload(storage, pipeline.name, context.partition_key)
+        dataset = context.partition_key
+        file = find_upload(storage, pipeline.name, dataset, lambda: catalog.open().file_name(pipeline.name, dataset))
         beside = read_options(storage, file)
         merge_options(beside, where=f"{file.name}{OPTIONS_SUFFIX}")  # alone, so that the message says where it is wrong
         own = merge_options(pipeline.default_options, beside)
         options = merge_options(pipeline.default_options, beside, config.options, where=f"options of {file.name}")
         pipeline.hyperparameters(options)  # refuse them now rather than when the job runs
-        with opened(storage, file) as path:
-            version = sha256_of(path)
-            table = read_upload(path, file.name, options, pipeline)
+        version, table, shown, warnings = read_landed(storage, file, options, pipeline, chain.limits)
         ensure_unchanged(storage, file)
         # A run that only spells out the date column that is found anyway has the dataset's own options.
         standing = options == own.model_copy(update={} if own.date_column else {"date_column": options.date_column})
-        options = options.model_copy(update={"target": table.target, "date_column": table.date_column})
+        options = options.model_copy(update=table.found)
         record = DatasetRecord(
             pipeline=pipeline.name,
             dataset=context.partition_key,
@@ -98,20 +96,24 @@ def upload_asset(chain: Chain) -> dg.AssetsDefinition:
         storage.write_parquet(record.key("rejected"), table.rejected)
         if table.merged:
             storage.write_bytes(record.key("upload", MERGED), json.dumps(table.merged).encode())
+        if table.notes:
+            storage.write_bytes(record.key("upload", NOTES), json.dumps(table.notes).encode())
         remarks = pipeline.remarks(table.accepted, options)
-        for remark in remarks:
+        for remark in (*remarks, *warnings):
             context.log.warning(remark)
         catalog.open().put_dataset(record)
         pin(context.instance, context.run.run_id, record)
         context.add_output_metadata(
             {
                 "file": file.name,
+                **shown,
                 "rows_in": table.rows_in,
-                "rejected_rows": table.rejected[ROW].n_unique(),
+                "rejected_rows": table.rejected[ROW].n_unique() - table.left_out,
+                **({"left_out_rows": table.left_out} if table.left_out else {}),
                 **({"merged_rows": table.merged} if table.merged else {}),
                 **({"notes": " ".join(table.notes)} if table.notes else {}),
                 **pipeline.counts(table.accepted, options),
-                **({"warning": "\n".join(remarks)} if remarks else {}),
+                **({"warning": "\n".join((*remarks, *warnings))} if remarks or warnings else {}),
                 "rejected": table_metadata(storage, record.key("rejected"), table.rejected)["preview"],
                 "options": dg.MetadataValue.json(options.model_dump(mode="json")),
                 "date_formats": dg.MetadataValue.json(table.date_formats),
@@ -151,8 +153,7 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         rows = upload.collect()  # once, for the dates and for the join
         dates = rows[day].cast(pl.Date)
         first, last = first_and_last(dates)
-        coverage = series_coverage(series, dates)
-        _refuse_outdated_snapshot(coverage, dates.len(), fred.source)
+        coverage = fred.coverage(series, dates)
         storage.write_parquet(record.key("series"), series)
         vintages = series.group_by("series_id").agg(pl.col("vintage").first())
         context.add_output_metadata(
@@ -172,17 +173,6 @@ def enriched_asset(chain: Chain) -> dg.AssetsDefinition:
         return enrich(rows.lazy(), asof_calendar(series, first, last), day)
 
     return enriched
-
-
-def _refuse_outdated_snapshot(coverage: Mapping[str, SeriesCoverage], rows: int, source: str) -> None:
-    """The bundled snapshot ends years ago: it must not pass for macro data of today's orders."""
-    outdated = [series_id for series_id, covered in coverage.items() if covered.rows_stale > rows / 2]
-    if source == SNAPSHOT and outdated:
-        last = ", ".join(f"{series_id} ({coverage[series_id].last_available})" for series_id in outdated)
-        raise UserError(
-            f"The bundled FRED snapshot ends before most of these orders: {last}. Set FRED_API_KEY to fetch today's "
-            f"figures (a key is free at {KEY_PAGE}), or take the series out of fred_series."
-        )
 
 
 def split_assets(chain: Chain) -> dg.AssetsDefinition:

@@ -4,14 +4,17 @@ What belongs here: which column of a file has which role. What does not: types a
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-import yaml
-
 from optiflow.errors import UserError
+from optiflow.proposals import ProposalError
+
+TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ł": "l"})
+"""German umlauts as programs without them write them, and a letter that is no accented one to Unicode."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,11 @@ class Role:
     """A column of a pipeline's uploads.
 
     `kind` is what its cells are: `date` (Date, or Datetime where a time is given), `number` (Float64), `key` or `text`
-    (String). `headers` are further names that it goes by; case, blanks and punctuation do not count. A row without a
-    value is rejected unless the role is `nullable`; the column may be missing altogether unless it is `required`.
+    (String). `headers` are further names that it goes by; case, accents, blanks and punctuation do not count. `also` are
+    names that count only where no column has one of those, the first in the list before the others: a plant is a
+    warehouse unless there is a column for the warehouse. A row without a value is rejected unless the role is `nullable`;
+    the column may be missing altogether unless it is `required`, or if one of the roles `instead` is there. `absent` is
+    what every row gets where the column is missing.
     """
 
     name: str
@@ -28,6 +34,11 @@ class Role:
     headers: tuple[str, ...] = ()
     required: bool = True
     nullable: bool = False
+    read: bool = True
+    """Whether anything is done with it. Where nothing is, no cell of it costs a row or refuses a file."""
+    also: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
+    absent: str | None = None
 
 
 def find_roles(
@@ -64,39 +75,56 @@ def find_roles(
     for role in roles:
         if role.name in found:
             continue
-        names = {_plain(header) for header in (role.name, *role.headers)}
-        fitting = [column for column in columns if _plain(column) in names and column not in given.values()]
+        free = [column for column in columns if column not in given.values()]
+        fitting = _named(free, (role.name, *role.headers)) or _first_named(free, role.also)
         if len(fitting) > 1:
-            raise UserError(
-                f"{file_name}: columns {', '.join(map(repr, fitting))} could all be the {role.name}. Say which in the "
-                f"options file:\n  columns:\n    {role_line(role.name, fitting[0])}"
+            raise ProposalError(
+                f"{file_name}: columns {', '.join(map(repr, fitting))} could all be the {role.name}. Say which it is.",
+                file_name,
+                *({"columns": {role.name: column}} for column in fitting),
             )
         if fitting:
             found[role.name] = fitting[0]
-    missing = [role for role in roles if role.required and role.name not in found]
+    missing = [role for role in roles if role.required and not {role.name, *role.instead} & found.keys()]
     if missing:
+        # All that the file has no column for: what can do without may be what it calls by another name.
+        missing = [role for role in roles if role.name not in found and (role in missing or role.absent is not None)]
         wanted = ", ".join(f"{role.name} ({' or '.join((role.headers or (role.name,))[:2])})" for role in missing)
-        lines = "".join(f"\n    {role.name}: <your column>" for role in missing)
-        raise UserError(
+        raise ProposalError(
             f"{file_name}: no column for {wanted}. The columns are {', '.join(map(repr, columns))}. Rename one, or say "
-            f"which it is in the options file:\n  columns:{lines}"
+            "which it is.",
+            file_name,
+            {"columns": {role.name: "<your column>" for role in missing}},
         )
     return found
 
 
-def fit_roles(roles: Sequence[Role], columns: Sequence[str]) -> bool:
-    """Whether the columns go by the names of all required roles; never where there are no roles."""
-    plain = {_plain(column) for column in columns}
-    required = [role for role in roles if role.required]
-    return bool(required) and all(
-        any(_plain(header) in plain for header in (role.name, *role.headers)) for role in required
-    )
+def fit_roles(roles: Sequence[Role], columns: Sequence[str], *, surely: bool = True) -> bool:
+    """Whether the columns go by the names of all required roles; never where there are no roles.
+
+    Args:
+        roles: A pipeline's.
+        columns: The file's column names.
+        surely: Only by names that count in any case, and with those roles that a file may do without, too: a file that
+            could be many things is not to be taken for this one.
+    """
+    wanted = [role for role in roles if role.required or (surely and role.absent is not None)]
+    named = {
+        role.name: bool(_named(columns, (role.name, *role.headers, *(() if surely else role.also)))) for role in roles
+    }
+    return bool(wanted) and all(named[role.name] or any(named[name] for name in role.instead) for role in wanted)
 
 
-def role_line(name: str, column: str) -> str:
-    """The line of YAML that says so below `columns:`."""
-    return yaml.safe_dump({name: column}, allow_unicode=True, width=10_000).strip()
+def plain_word(text: str) -> str:
+    """A name or word without case, accents, blanks and punctuation: `Quantité` and `quantite` are the same, `Stück` and `Stueck`."""
+    folded = unicodedata.normalize("NFKD", text.casefold().translate(TWO_LETTERS))
+    return re.sub(r"[\W_]+", "", "".join(letter for letter in folded if not unicodedata.combining(letter)))
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name).casefold()
+def _named(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    wanted = {plain_word(name) for name in names}
+    return [column for column in columns if plain_word(column) in wanted]
+
+
+def _first_named(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    return next((found for name in names if (found := _named(columns, (name,)))), [])

@@ -69,3 +69,12 @@ def fred_job() -> "AssetJob":
         dg.AssetSelection.assets(["fred", "observations"]),
         description="Fetches FRED series anew.",
     )
+
+
+def pull_job() -> "AssetJob":
+    """Pulls sources."""
+    return dg.define_asset_job(
+        "pull_job",
+        dg.AssetSelection.assets(["sources", "pulled"]),
+        description="Pulls what is new in a source of sources.yaml into the landing folder.",
+    )

@@ -12,6 +12,7 @@ import dagster as dg
 
 from optiflow_dagster.asked_runs import PARTITION_TAG
 from optiflow_dagster.pools import make_limits
+from optiflow_dagster.quiet_ticks import quieten_ticks
 
 DATASET_TAG = "optiflow/dataset"
 """`<pipeline>/<dataset>`, or `fred/<series>`."""
@@ -19,6 +20,11 @@ DATASET_TAG = "optiflow/dataset"
 
 class DatasetQueue(dg.QueuedRunCoordinator):
     """Notes on each run what it is of, and queues it."""
+
+    def register_instance(self, instance: dg.DagsterInstance) -> None:
+        """The queue belongs to an instance: that is where a daemon of this project begins, whoever has started it."""
+        super().register_instance(instance)
+        quieten_ticks()
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
         """Queue the run."""

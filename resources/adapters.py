@@ -20,6 +20,7 @@ from resources.jobs.local import LocalJobs
 from resources.jobs.sagemaker import SageMakerJobs
 from resources.lake import LakeIOManager
 from resources.settings import Settings
+from resources.sources import Sources
 from resources.storage import Storage, storage_at
 
 
@@ -32,6 +33,7 @@ class Adapters:
     fred: FredResource
     jobs: Jobs
     endpoints: Endpoints
+    sources: Sources
 
     @classmethod
     def of(cls, settings: Settings, *, hide_secrets: bool = False) -> "Adapters":
@@ -59,6 +61,7 @@ class Adapters:
             ),
             jobs=_jobs(settings),
             endpoints=_endpoints(settings, storage),
+            sources=Sources(folder=str(settings.home.absolute()), storage=storage),
         )
 
     def by_name(self) -> dict[str, object]:

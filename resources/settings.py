@@ -8,12 +8,13 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlparse
+from urllib.parse import quote, unquote, urlparse
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from optiflow.errors import UserError
+from optiflow.read_limits import LIMITS, ReadLimits
 
 _EMPTY_IS_UNSET = True
 _OWNER = re.compile(r"team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -42,6 +43,10 @@ class Settings(BaseSettings):
     max_parallel_jobs: int = Field(default=2, ge=1, le=64)
     upload_settle_seconds: float = Field(default=2.0, ge=0.0)
     """A file must have been left alone this long before the sensor takes it, so that no half-copied file is read."""
+    upload_max_mb: int = Field(default=LIMITS.megabytes, ge=1)
+    """How much an upload may hold once it is unpacked, and the text of its cells; see `ReadLimits`."""
+    upload_max_cells: int = Field(default=LIMITS.cells, ge=1)
+    upload_max_sheet_cells: int = Field(default=LIMITS.sheet_cells, ge=1)
     alert_url: str | None = None
     """Webhook, or ARN of an SNS topic, that is sent a JSON message for every failed run."""
     keep_runs_days: int = Field(default=30, ge=0, le=36_500)
@@ -108,9 +113,16 @@ class Settings(BaseSettings):
         address = urlparse(value or "file:///")
         # `file://var/optiflow` would name a machine called `var` and end up in /optiflow.
         is_file = address.scheme == "file" and not address.netloc and address.path.startswith("/")
-        is_s3 = address.scheme == "s3" and bool(address.netloc) and not address.query
+        is_s3 = address.scheme == "s3" and bool(address.netloc)
         if not (is_file or is_s3):
             raise ValueError("expected an address such as file:///var/optiflow or s3://bucket/prefix")
+        if found := re.search(r"[?#]", value or ""):
+            # What follows it is no part of an address's path: all would be written elsewhere.
+            mended = f"write it as {quote(found[0])}" if is_file else "choose a prefix without it"
+            raise ValueError(f"{value} holds {found[0]!r}, which ends the path of an address: {mended}")
+        path = unquote(address.path)
+        if is_file and ("\ufffd" in path or not path.isprintable()):
+            raise ValueError(f"{value} holds a % that stands for no letter: write a % of the path's own as %25")
         return value
 
     @model_validator(mode="after")
@@ -142,6 +154,11 @@ class Settings(BaseSettings):
         if value is not None and urlparse(value).scheme not in ("http", "https"):
             raise ValueError("expected an http:// or https:// address")
         return value
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What is asked of an upload before it is read."""
+        return ReadLimits(self.upload_max_mb, self.upload_max_cells, self.upload_max_sheet_cells)
 
     @property
     def work_dir(self) -> Path:

@@ -3,7 +3,8 @@
 What belongs here: reading one message. What does not: the queue (`resources.upload_queue`) and what follows from an
 event (`optiflow_dagster.sensors.upload_events_decision`).
 
-Source: "Event message structure" and "Using EventBridge" in the user guide of Amazon S3.
+Source: "Event message structure" and "Using EventBridge" in the user guide of Amazon S3; Ceph's `rgw_pubsub_s3_event::dump`,
+which writes keys unencoded.
 """
 
 import json
@@ -21,6 +22,9 @@ MAX_KEY_LENGTH = 1024
 CREATED, REMOVED = "ObjectCreated", "ObjectRemoved"
 BRIDGED = {"Object Created": CREATED, "Object Deleted": REMOVED}
 """What EventBridge calls the same."""
+
+CEPH = "ceph:s3"
+"""What Ceph's gateway calls the source of its events; S3's own is `aws:s3`."""
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """NUL, and surrogates, which JSON may hold alone; PostgreSQL takes neither."""
@@ -101,8 +105,9 @@ def _told(
 
 def _direct(record: dict[str, Any]) -> UploadEvent:
     entity = record["s3"]["object"]
-    # Direct notifications encode the key as in a form: a space is a plus.
-    return _event(record["s3"]["bucket"]["name"], unquote_plus(entity["key"]), entity, record.get("eventTime", ""))
+    # Direct notifications encode the key as in a form: a space is a plus. Ceph's have it as it is.
+    key = entity["key"] if record.get("eventSource") == CEPH else unquote_plus(entity["key"])
+    return _event(record["s3"]["bucket"]["name"], key, entity, record.get("eventTime", ""))
 
 
 def _bridged(content: dict[str, Any]) -> UploadEvent:

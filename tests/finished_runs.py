@@ -11,7 +11,7 @@ from optiflow.learners.hyperparameters import parse_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.forecasting.pipeline import Forecasting
-from optiflow.upload import read_upload
+from optiflow.upload.reading import read_upload
 
 
 @dataclass

@@ -62,7 +62,7 @@ EARLY = SOUND.with_columns(
     .alias("order_date")
 )
 BAD: dict[str, Bad] = {
-    "unknown date format": Bad(dates("week %V of %Y"), ("order_date", "week ", "date_format")),
+    "unknown date format": Bad(dates("day %j of %Y"), ("order_date", "day ", "date_format")),
     "ambiguous date format": Bad(
         csv(EARLY),
         ("order_date", "%d/%m/%Y", "%m/%d/%Y", "date_format"),
@@ -71,7 +71,7 @@ BAD: dict[str, Bad] = {
     ),
     "missing target": Bad(
         csv(),
-        ("no target is set", "'unit_price', 'discount', 'quantity'", "orders.csv.options.yaml:", "target: quantity"),
+        ("no target is set", "'unit_price', 'discount', 'quantity'"),
         options=without("target"),
     ),
     "non-numeric target": Bad(
@@ -97,7 +97,7 @@ BAD: dict[str, Bad] = {
     "constant target": Bad(csv(SOUND.with_columns(quantity=7)), ("target 'quantity' is 7 in every row",)),
 }
 ALSO_BAD: dict[str, Bad] = {
-    "no options at all": Bad(csv(), ("no target is set", "date_column: order_date"), options={}),
+    "no options at all": Bad(csv(), ("no target is set", "--target quantity --date-column order_date"), options={}),
     "target that is no column": Bad(
         csv(), ("'qantity' is not a column", "Did you mean 'quantity'?"), options={**OPTIONS, "target": "qantity"}
     ),

@@ -91,7 +91,7 @@ class Project:
 
     def table(self, asset: str, dataset: str, revision: str | None = None) -> pl.DataFrame:
         """A table in the lake, of the revision in use."""
-        return pl.read_parquet(self.path(asset, dataset, ".parquet", revision))
+        return pl.read_parquet(self.path(asset, dataset, ".parquet", revision), glob=False)
 
     def path(self, asset: str, dataset: str, suffix: str, revision: str | None = None) -> Path:
         """Where a part of a revision lies."""

@@ -165,6 +165,7 @@ CALLS: dict[str, Callable[[CatalogStore], object]] = {
         )
     ),
     "dataset": lambda s: s.dataset("orders", "shop"),
+    "file_name": lambda s: s.file_name("orders", "shop"),
     "datasets": lambda s: s.datasets(),
     "put_job": lambda s: s.put_job(job()),
     "update_job": lambda s: s.update_job(state(JobStatus.COMPLETED)),
@@ -179,6 +180,7 @@ CALLS: dict[str, Callable[[CatalogStore], object]] = {
     "judge_model": lambda s: s.judge_model("m", {"mse": 1.0}, champion=True),
     "champion": lambda s: s.champion("orders", "shop"),
     "models": lambda s: s.models(),
+    "remove_dataset": lambda s: s.remove_dataset("orders", "gone"),
 }
 
 

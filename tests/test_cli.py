@@ -216,7 +216,7 @@ def test_status_lists_datasets_jobs_and_models(project, ran):
 
 def test_status_of_a_new_project_says_that_there_is_nothing_yet(other):
     shown = json.loads(other.optiflow("status", "--json").out)
-    assert shown == {"datasets": [], "jobs": [], "models": [], "unstarted_runs": []}
+    assert shown == {"datasets": [], "runs": [], "jobs": [], "models": [], "unstarted_runs": []}
     assert "failed to start" not in other.optiflow("status").out
     assert "Datasets: none yet." in other.optiflow("status").out
 

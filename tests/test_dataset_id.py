@@ -1,5 +1,7 @@
 """Dataset ids: what a file name becomes, and which names are refused."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from optiflow.dataset_id import (
     check_dataset_id,
     dataset_id,
     file_stem,
+    former_id,
     table_suffix,
 )
 from optiflow.errors import UserError
@@ -54,12 +57,45 @@ def test_the_suffix_never_becomes_part_of_the_id(stem: str, suffix: str) -> None
         ("İİ.csv", "ii"),
         ("x.csv.zst.gz", "x"),
         ("archive.csv.parquet", "archive-csv"),
-        ("a" * 200 + ".csv", "a" * 40),
-        ("a" * 39 + " b.csv", "a" * 39),
+        ("a" * 40 + ".csv", "a" * 40),
+        ("Продажи 2024.csv", "prodazhi-2024"),
+        ("Остатки 2024.csv", "ostatki-2024"),
+        ("Καφές Ιούλιος.csv", "kafes-ioylios"),
+        ("٢٠٢٤.csv", "2024"),
     ],
 )
 def test_names_become_readable_ids(name: str, expected: str) -> None:
     assert dataset_id(name) == expected
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"warehouse_export_central_europe_daily_2024-01-{day:02}.csv" for day in range(1, 32)],
+        ["销售 2024.csv", "库存 2024.csv", "売上 2024.csv", "매출 2024.csv", "מכירות 2024.csv", "2024.csv"],
+        ["销售.csv", "库存.csv", "売上.csv"],
+    ],
+)
+def test_names_that_differ_only_where_letters_are_lost_or_cut_off_stay_apart(names: list[str]) -> None:
+    found = {dataset_id(name) for name in names}
+    assert len(found) == len(names)
+    assert all(len(name) <= MAX_LENGTH and PATTERN.fullmatch(name) for name in found)
+
+
+def test_a_name_is_one_dataset_whatever_the_file_system_made_of_it() -> None:
+    composed, decomposed = "Überblick 매출.csv", unicodedata.normalize("NFD", "Überblick 매출.csv")
+    assert composed != decomposed
+    assert dataset_id(composed) == dataset_id(decomposed) == dataset_id("ÜBERBLICK 매출.csv.gz")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("abcXYZ0189 _-.é", min_size=1, max_size=40))
+def test_an_id_that_nothing_was_taken_from_is_what_it_has_always_been(stem: str) -> None:
+    try:
+        found = dataset_id(f"{stem}.csv")
+    except UserError:
+        return
+    assert former_id(stem) == found
 
 
 @pytest.mark.parametrize("name", ["../secrets.csv", "a/../b.csv", "..\\b.csv", "..csv.csv"])
@@ -68,7 +104,7 @@ def test_names_that_lead_out_of_their_folder_are_refused(name: str) -> None:
         dataset_id(name)
 
 
-@pytest.mark.parametrize("name", ["売上.csv", "---.csv", " .csv"])
+@pytest.mark.parametrize("name", ["---.csv", " .csv", "_~!.csv"])
 def test_a_name_without_a_letter_or_digit_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="rename the file"):
         dataset_id(name)

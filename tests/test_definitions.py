@@ -127,6 +127,17 @@ def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> N
         assert node.group_name == key.path[0]
 
 
+def test_what_a_list_of_definitions_cuts_off_is_never_the_first_sentence(definitions: dg.Definitions) -> None:
+    """`dg list defs` shows 100 characters of a description."""
+    repository = definitions.get_repository_def()
+    graph = repository.asset_graph
+    told = {key.to_user_string(): graph.get(key).description for key in graph.get_all_asset_keys()}
+    told |= {key.to_user_string(): graph.get(key).description for key in graph.asset_check_keys}
+    told |= {job.name: job.description for job in repository.get_all_jobs() if not job.name.startswith("__")}
+    cut = {name: text for name, text in told.items() if len(re.split(r"(?<=[.:]) ", str(text))[0]) > 100}
+    assert cut == {}
+
+
 def test_each_tag_of_a_run_is_written_in_one_place() -> None:
     places: dict[str, set[str]] = defaultdict(set)
     for path in (ROOT / "optiflow_dagster").rglob("*.py"):

@@ -19,9 +19,10 @@ from optiflow.pipelines.forecasting.holdout import last_days
 from optiflow.pipelines.forecasting.naive import lately, year_before
 from optiflow.pipelines.forecasting.repeats import repeated_rows, summed
 from optiflow.pipelines.forecasting.tables import candidates_table
-from optiflow.pipelines.item_demand.pipeline import COLUMNS, ITEM_DEMAND
+from optiflow.pipelines.item_demand.actions import what_to_do
+from optiflow.pipelines.item_demand.pipeline import COLUMNS, ITEM_DEMAND, SERIES
 from optiflow.pipelines.item_demand.sample import SAMPLE_OPTIONS, item_demand
-from optiflow.upload import read_upload
+from optiflow.upload.reading import read_upload
 
 OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)
 
@@ -190,7 +191,19 @@ def test_payday_which_no_factor_tells_is_learned_by_lightgbm(finished):
 
 def test_the_report_says_who_competed_how_good_each_store_is_and_what_will_move(finished):
     extras = ITEM_DEMAND.extras(finished.run)
-    movers, stores, candidates, kinds = extras.tables
+    coming, movers, stores, candidates, kinds = extras.tables
+    forecast = finished.run.results["forecast"]
+    tomorrow = forecast.filter(pl.col("date") == forecast["date"].min())
+    assert {row[:2] for row in coming.rows} == set(forecast.select("store", "item").iter_rows())
+    assert {row[:5] for row in coming.rows} == set(tomorrow.select(*SERIES, "predicted", "lo_80", "hi_80").iter_rows())
+    week = forecast.filter(pl.col("date") < forecast["date"].min() + timedelta(7))
+    assert sum(row[5] for row in coming.rows) == pytest.approx(week["predicted"].sum())
+    last = finished.rows["date"].max()
+    known = finished.rows.filter(pl.col("date") > last - timedelta(7), store="Station", item="Butter croissant")
+    assert known.height == 7
+    assert next(row[6] for row in coming.rows if row[:2] == ("Station", "Butter croissant")) == known["sales"].sum()
+    assert extras.downloads[0].rows.height == forecast.height
+    assert "units in all" in extras.actions[0]
     assert movers.rows[0][0] == "Butter croissant"
     assert movers.rows[0][1] == pytest.approx(
         finished.run.results["forecast"].filter(pl.col("item") == "Butter croissant")["predicted"].sum(), abs=1
@@ -229,3 +242,22 @@ def test_the_figure_shows_history_hold_out_and_forecast(finished):
 def test_equal_seeds_give_equal_samples_and_others_do_not():
     assert item_demand(60).equals(item_demand(60))
     assert not item_demand(60).equals(item_demand(60, seed=4))
+
+
+def test_what_to_do_names_what_sells_more_and_less_than_last_week_by_how_many_units():
+    rows = pl.DataFrame(
+        {
+            "store": ["S1", "S1", "S2", "S2"],
+            "item": ["bread", "cake", "soup", "tea"],
+            "predicted": [10.0, 5.0, 2.0, 0.5],
+            "coming": [70.0, 35.0, 14.0, 3.0],
+            "before": [50.0, 34.0, 28.0, None],
+            "change": [0.4, 1 / 34, -0.5, None],
+        }
+    )
+    said = list(what_to_do(rows, SERIES, date(2020, 2, 3), 7, "pieces"))
+    assert said[0].startswith("Fill the shelves for Monday, 2020-02-03: 18 pieces in all.")
+    assert said[1:3] == [
+        "Order more for the next 7 days than was sold in the last 7: bread in S1 (+40.0 %, +20 pieces).",
+        "Order less for the next 7 days than was sold in the last 7: soup in S2 (\u221250.0 %, \u221214 pieces).",
+    ]

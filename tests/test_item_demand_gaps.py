@@ -216,12 +216,15 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 
 
 def test_units_of_days_that_are_half_unknown_are_compared_with_the_forecast_of_all_days(steady):
-    movers = ITEM_DEMAND.extras(steady).tables[0]
+    soon, movers, *_ = ITEM_DEMAND.extras(steady).tables
     for (item, coming, before, year_ago, change), units in zip(movers.rows, range(1680, 0, -280), strict=True):
         print(item, coming, before, year_ago, change)
         assert (coming, before, year_ago) == (pytest.approx(units, rel=0.01), units, None)
         assert abs(float(change.removesuffix(" %"))) < 1.5
     assert "item-days without a row are not known" in movers.text
+    for row, units in zip(soon.rows, range(420, 0, -70), strict=True):
+        assert row[5:7] == (pytest.approx(units, rel=0.02), units)
+    assert "item-days without a row are not known" in soon.text
 
 
 @pytest.mark.parametrize(("days", "year_ago"), [(364, 280), (363, None), (350, None)])

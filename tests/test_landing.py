@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from optiflow.errors import TransientError, UserError
-from resources.landing import ensure_unchanged, find_upload, landing_prefix, pair_files, read_options, sha256_of
+from resources.landing import (
+    ensure_unchanged,
+    find_upload,
+    landing_prefix,
+    live_datasets,
+    pair_files,
+    read_options,
+    sha256_of,
+)
 from resources.storage import FileStorage, Storage, StoredObject
 
 PREFIX = landing_prefix("orders")
@@ -111,3 +119,61 @@ def test_the_version_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # pragma: allowlist secret
     assert sha256_of(tmp_path / "abc") == expected
+
+
+def test_a_folder_is_one_upload_of_all_files_in_it_with_the_options_beside_it(storage: Storage) -> None:
+    for name in ("day=1/b.csv", "a.csv", "_SUCCESS", "_temporary/0/x.csv", ".crc/a.csv", "day=1/~$b.xlsx"):
+        put(storage, f"Shop 7/{name}", b"12345")
+    put(storage, "Shop 7.options.yaml", b"target: y")
+    file = find_upload(storage, "orders", "shop-7")
+    assert [part.key for part in file.parts] == [f"{PREFIX}/Shop 7/{name}" for name in ("a.csv", "day=1/b.csv")]
+    assert (file.name, file.stem, file.table.size, file.is_folder) == ("Shop 7", "Shop 7", 10, True)
+    assert read_options(storage, file) == {"target": "y"}
+    assert live_datasets(storage, "orders") == {"shop-7"}
+
+
+@pytest.mark.parametrize("change", ["rewritten", "added", "removed", "emptied", "new options"])
+def test_a_folder_that_changed_while_it_was_read_is_read_again_later(storage: Storage, change: str) -> None:
+    put(storage, "shop/a.csv")
+    put(storage, "shop/b/b.csv")
+    file = find_upload(storage, "orders", "shop")
+    ensure_unchanged(storage, file)
+    if change == "rewritten":
+        put(storage, "shop/b/b.csv", b"a\n2\n")
+    elif change == "added":
+        put(storage, "shop/b/c.csv")
+    elif change == "new options":
+        put(storage, "shop.options.yaml", b"target: a")
+    else:
+        for part in file.parts[: 2 if change == "emptied" else 1]:
+            storage.path(part.key).unlink()
+    with pytest.raises(TransientError, match=r"shop (changed while it was read|was removed)"):
+        ensure_unchanged(storage, file)
+
+
+def test_a_folder_and_a_file_of_one_id_are_refused_by_name(storage: Storage) -> None:
+    put(storage, "shop/a.csv")
+    put(storage, "shop.csv")
+    with pytest.raises(UserError, match=r"'shop', 'shop\.csv' in .* dataset id 'shop': rename all but one"):
+        find_upload(storage, "orders", "shop")
+    assert live_datasets(storage, "orders") == set()
+
+
+def test_what_cannot_be_read_in_a_folder_is_kept_by_name_and_a_folder_of_it_refuses_all(storage: Storage) -> None:
+    put(storage, "shop/a.csv")
+    folder = storage.path(f"{PREFIX}/shop")
+    (folder / "gone.csv").symlink_to("nowhere")
+    (folder / "up").symlink_to("..")
+    (folder / "round").symlink_to(folder)
+    found = find_upload(storage, "orders", "shop")
+    assert [part.key for part in found.parts] == [f"{PREFIX}/shop/a.csv"]
+    assert {entry.name: entry.reason for entry in found.unreadable} == {
+        "gone.csv": "a link that leads nowhere",
+        "round": "a link back to a folder above it",
+        "up/shop": "a link back to a folder above it",
+    }
+
+
+def test_the_folders_that_spark_writes_are_named_like_files(storage: Storage) -> None:
+    put(storage, "sales.parquet/part-00000.snappy.parquet")
+    assert find_upload(storage, "orders", "sales").is_folder

@@ -63,6 +63,31 @@ def test_every_result_is_a_table_with_the_columns_that_its_asset_promises(local:
         assert {column: str(table.schema[column]).split("(")[0] for column in promised} == promised
 
 
+def test_every_result_that_tells_of_a_row_says_what_the_row_is_about(local: Project) -> None:
+    """By the file's own lines: row 2 is the first below the header."""
+    pipeline = PIPELINES[local.pipeline]
+    (dataset,) = [record.dataset for record in local.adapters.catalog.open().datasets()]
+    (file,) = (local.home / "mine").glob("*.csv")
+    lines = pl.read_csv(file, infer_schema=False).with_row_index("row", offset=2).cast({"row": pl.Int64})
+    for name in pipeline.results:
+        table = local.table(name, dataset)
+        if "row" not in table.columns:
+            continue
+        told = table.filter(pl.col("row") > 0).join(lines, on="row", how="left", validate="1:1", suffix=" (raw)")
+        for role in pipeline.roles:
+            header = next((raw for raw in lines.columns if raw.lower() in {role.name, *role.headers}), None)
+            if header is None or role.name == pipeline.target or role.name in pipeline.hidden:
+                continue
+            raw = told[f"{header} (raw)" if f"{header} (raw)" in told.columns else header]
+            found = told[role.name]
+            if role.kind == "number":
+                assert found.to_list() == raw.cast(pl.Float64).to_list(), (name, role.name)
+            elif role.kind != "date":
+                assert found.to_list() == raw.str.strip_chars().to_list(), (name, role.name)
+        assert pipeline.target is None or pipeline.target not in table.columns
+        assert not set(pipeline.hidden) & set(table.columns)
+
+
 def test_the_same_file_again_trains_nothing(local: Project) -> None:
     (dataset,) = [record.dataset for record in local.adapters.catalog.open().datasets()]
     before = local.job_names()

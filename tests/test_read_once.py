@@ -84,7 +84,7 @@ def test_each_table_is_scanned_once_by_its_checks_and_once_by_each_asset_that_is
         "upload": 3,  # schema; row balance; enriched
         "rejected": 2,  # row balance; report
         "series": 2,  # no future value; report
-        "enriched": 3,  # both of its checks; the split; the check of the split
+        "enriched": 4,  # both of its checks; the split; the check of the split; predictions, which name their rows
         "train": 3,  # the check of the split; training job; report
         "test": 3,  # the check of the split; prediction job; report
         "actuals": 2,  # the check of the split; report

@@ -12,8 +12,12 @@ import pytest
 from aws_double.client import REGION, AwsDouble
 
 from optiflow.errors import TransientError, UserError
+from optiflow.options import merge_options
+from optiflow.pipelines import PIPELINES
 from resources.failures import told_plainly
-from resources.storage import FileStorage, S3Storage, storage_at
+from resources.landed import read_landed
+from resources.landing import ensure_unchanged, find_upload
+from resources.storage import FileStorage, S3Storage, Unreadable, storage_at
 from resources.storage.s3 import PART_BYTES
 
 BUCKET = "optiflow-test"
@@ -69,6 +73,20 @@ def test_objects_come_back_whole_below_their_prefix(s3: Any, prefix: str, tmp_pa
     assert storage.uri_for("lake/made") == f"s3://{BUCKET}/{below}"
 
 
+def test_a_folder_goes_with_all_that_is_below_it_and_nothing_beside_it(s3: Any, storage: S3Storage) -> None:
+    below = ["lake/a/shop/1.parquet", "lake/a/shop/deep/2.json", "lake/a/shop/.tmp-3"]
+    for key in (*below, "lake/a/shop-2/1.parquet", "lake/a/other"):
+        storage.write_bytes(key, b"1")
+    assert storage.folders("lake/a") == ("shop", "shop-2")
+    assert storage.folders("lake/none") == ()
+    assert sorted(found.key for found in storage.tree("lake/a/shop")) == sorted(below)
+    storage.remove_tree("lake/a/shop")
+    storage.remove_tree("lake/a/shop")
+    assert sorted(found.key for found in storage.tree("lake")) == ["lake/a/other", "lake/a/shop-2/1.parquet"]
+    assert storage.remove("lake/a/other")
+    assert not storage.remove("lake/a/other")
+
+
 def write_half(storage: S3Storage, key: str) -> None:
     with storage.writing(key) as path:
         path.write_bytes(b"half")
@@ -101,6 +119,38 @@ def test_a_listing_has_the_objects_of_one_folder_over_all_pages(storage: S3Stora
     assert sorted(found) == [f"uploads/orders/{n:04d}.csv" for n in range(1203)]
     assert list(storage.list("uploads/none")) == []
     assert len(aws.requests("s3:ListObjectsV2")) == 3
+
+
+def test_folders_of_a_listing_are_named_and_walked_to_any_depth(storage: S3Storage) -> None:
+    for key in ("a.csv", "shop/a.csv", "shop/day=1/b.csv", "shop/.hidden/c.csv", "shop/~$d.xlsx", "shop/", ".x/a.csv"):
+        storage.write_bytes(f"uploads/orders/{key}", b"12")
+    unreadable: list[Unreadable] = []
+    assert [item.key for item in storage.list("uploads/orders", unreadable)] == ["uploads/orders/a.csv"]
+    assert unreadable == [Unreadable("shop", "a folder", is_folder=True)]
+    walked = [item.key for item in storage.walk("uploads/orders/shop")]
+    assert walked == ["uploads/orders/shop/a.csv", "uploads/orders/shop/day=1/b.csv"]
+    assert find_upload(storage, "orders", "shop").table.size == 4
+
+
+def test_a_folder_in_a_bucket_is_read_as_one_upload(storage: S3Storage) -> None:
+    days = [f"2024-0{month}-{day:02}" for month in (1, 3) for day in range(1, 32)]
+    for number, day in enumerate(days):
+        storage.write_bytes(
+            f"uploads/item_demand/daily/store=S1/{day}.csv", f"date,item,sales\n{day},A,{number}\n".encode()
+        )
+    storage.write_bytes("uploads/item_demand/daily/bad.csv", b"nothing")
+    file, spec = find_upload(storage, "item_demand", "daily"), PIPELINES["item_demand"]
+    found = read_landed(storage, file, merge_options(spec.default_options, {"horizon": 3}), spec)
+    ensure_unchanged(storage, file)
+    assert (found.shown["files"], found.table.rows_in, found.table.accepted["store"].unique().to_list()) == (
+        62,
+        62,
+        ["S1"],
+    )
+    assert [warning.startswith("bad.csv was left out: ") for warning in found.warnings] == [True]
+    storage.write_bytes("uploads/item_demand/daily/bad.csv", b"nothing else")
+    with pytest.raises(TransientError, match="changed while it was read"):
+        ensure_unchanged(storage, file)
 
 
 def test_parquet_comes_back_as_it_was_lazy_or_not(storage: S3Storage) -> None:

@@ -13,7 +13,7 @@ from aws_double.client import REGION, AwsDouble
 from optiflow.container.channels import CSV
 from optiflow.errors import OptiflowError, TransientError, UserError
 from resources.aws.client import client, forget_clients
-from resources.jobs.contract import Channel, JobKind, JobRequest, JobState, JobStatus
+from resources.jobs.contract import Channel, JobKind, JobRequest, JobState, JobStatus, next_attempt
 from resources.jobs.local import LocalJobs
 from resources.jobs.sagemaker import SageMakerJobs
 from resources.jobs.source import pack_source
@@ -381,6 +381,19 @@ def test_an_output_that_is_gone_is_told(jobs, data):
     client("s3").delete_object(Bucket=BUCKET, Key="jobs/orders-a/output/model.tar.gz")
     with pytest.raises(UserError, match=r"model\.tar\.gz is gone from S3"), jobs.output(state):
         pass
+
+
+def test_a_job_whose_output_was_removed_is_not_adopted_again(jobs, data):
+    jobs.submit(training(data))
+    jobs.wait("orders-a", TRAINING)
+    names = ("orders-a", "orders-b")
+    adopted, state = next_attempt(jobs, names, TRAINING)
+    assert (adopted, state and state.status) == ("orders-a", JobStatus.COMPLETED)
+    jobs.remove("orders-a", TRAINING)
+    assert client("s3").list_objects_v2(Bucket=BUCKET, Prefix="jobs/orders-a").get("KeyCount") == 0
+    assert next_attempt(jobs, names, TRAINING) == ("orders-b", None)
+    jobs.remove("orders-a", TRAINING)
+    jobs.remove("never-seen", TRAINING)
 
 
 def test_tags_of_the_request_are_on_the_job_and_its_model(aws, jobs):

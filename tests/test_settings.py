@@ -6,6 +6,7 @@ import pytest
 
 from optiflow.errors import UserError
 from resources.settings import Settings, load_settings
+from resources.storage import FileStorage
 
 
 def test_without_a_variable_all_lies_below_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +38,9 @@ VARIABLES = {
     "OPTIFLOW_FRED_URL": ("http://127.0.0.1:1/", lambda settings: settings.fred_url == "http://127.0.0.1:1/"),
     "OPTIFLOW_MAX_PARALLEL_JOBS": ("7", lambda settings: settings.max_parallel_jobs == 7),
     "OPTIFLOW_UPLOAD_SETTLE_SECONDS": ("0.5", lambda settings: settings.upload_settle_seconds == 0.5),
+    "OPTIFLOW_UPLOAD_MAX_MB": ("7", lambda settings: settings.read_limits.megabytes == 7),
+    "OPTIFLOW_UPLOAD_MAX_CELLS": ("8", lambda settings: settings.read_limits.cells == 8),
+    "OPTIFLOW_UPLOAD_MAX_SHEET_CELLS": ("9", lambda settings: settings.read_limits.sheet_cells == 9),
     "OPTIFLOW_ALERT_URL": ("https://x.example/t", lambda settings: settings.alert_url == "https://x.example/t"),
     "OPTIFLOW_KEEP_RUNS_DAYS": ("0", lambda settings: settings.keep_runs_days == 0),
     "OPTIFLOW_OWNERS": ("team:a, b@c.example", lambda settings: settings.owners == ("team:a", "b@c.example")),
@@ -86,6 +90,12 @@ def test_a_variable_is_read_and_an_empty_one_is_unset(name: str, monkeypatch: py
         ("OPTIFLOW_STORAGE", "file://srv/lake"),
         ("OPTIFLOW_STORAGE", "s3:///no-bucket"),
         ("OPTIFLOW_STORAGE", "gs://bucket"),
+        ("OPTIFLOW_STORAGE", "file:///srv/my#data"),
+        ("OPTIFLOW_STORAGE", "file:///srv/my?data"),
+        ("OPTIFLOW_STORAGE", "file:///srv/100%data"),
+        ("OPTIFLOW_STORAGE", "file:///srv/a%00b"),
+        ("OPTIFLOW_STORAGE", "s3://bucket/my#data"),
+        ("OPTIFLOW_STORAGE", "s3://bucket/my?data"),
         ("OPTIFLOW_SAGEMAKER_ROLE_ARN", "optiflow-role"),
         ("OPTIFLOW_JOB_TAGS", "team"),
         ("OPTIFLOW_OWNERS", "supply chain"),
@@ -108,6 +118,25 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
     with pytest.raises(UserError, match=rf"Configuration: {name}: \S+") as caught:
         load_settings()
     assert "token-of-mine" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "way_out"),
+    [
+        ("file:///srv/my#data", "write it as %23"),
+        ("file:///srv/my?data", "write it as %3F"),
+        ("file:///srv/50%da", "write a % of the path's own as %25"),
+    ],
+)
+def test_an_address_that_would_lead_elsewhere_says_how_it_is_written(
+    address: str, way_out: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPTIFLOW_STORAGE", address)
+    with pytest.raises(UserError, match=way_out):
+        load_settings()
+    mended = (tmp_path / address.removeprefix("file:///srv/")).as_uri()
+    monkeypatch.setenv("OPTIFLOW_STORAGE", mended)
+    assert FileStorage(uri=load_settings().storage_uri).root == tmp_path / address.removeprefix("file:///srv/")
 
 
 def test_alerts_may_go_to_a_topic(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_the_export_form_of_an_erp_is_read_by_its_own_column_names(read: Upload)
 def test_each_kind_of_spoilt_row_of_the_sample_is_rejected_for_its_reason(read: Upload) -> None:
     reasons = dict(read.rejected.group_by("column").agg(pl.col("reason").first()).iter_rows())
 
-    assert reasons["transaction_type"] == "unknown type: it must be one of in, out, adjust, transfer"
+    assert reasons["transaction_type"].startswith("unknown type: it is none of in, out, adjust, transfer")
     assert reasons["unit_price"] == "price must be above 0"
     assert reasons["quantity"] == "quantity does not match total ÷ price"
     assert reasons["transaction_id"] == "the same transaction id more than once"
@@ -95,10 +95,13 @@ def test_types_are_known_whatever_their_letters_and_blanks(tmp_path: Path) -> No
 
 
 def test_an_upload_of_unknown_types_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    table = stock_movements(100, bad_rows=False).with_columns(transaction_type=pl.lit("scrap"))
+    table = stock_movements(100, bad_rows=False).with_columns(
+        transaction_type=pl.lit("misc"), quantity=pl.col("quantity").abs(), total_amount=pl.col("total_amount").abs()
+    )
 
     with pytest.raises(
-        UserError, match=r"'transaction_type': unknown type: it must be one of in, out, adjust, transfer \('scrap'\)"
+        UserError,
+        match=r"'transaction_type': unknown type: it is none of in, out, .* `movement_types` says which \('misc'\)",
     ):
         upload(tmp_path, table)
 
@@ -193,13 +196,26 @@ def test_the_report_lists_the_most_unusual_movements_with_reasons_and_counts_tha
     tables = {table.title: table for table in STOCK_MOVEMENTS.extras(run).tables}
     flagged = run.results["predictions"]["is_anomaly"].sum()
 
-    top = tables["Most unusual movements"]
-    scores = [float(str(row[6])) for row in top.rows]
+    top = tables["Flagged movements"]
+    scores = [float(str(row[2])) for row in top.rows]
     assert scores == sorted(scores, reverse=True)
-    assert all(row[7] for row in top.rows)
-    assert len(top.rows) == min(20, flagged)
+    assert all(row[1] for row in top.rows)
+    assert len(top.rows) == flagged > 20
     for title in ("Flagged by type", "Flagged by warehouse"):
         assert sum(row[2] for row in tables[title].rows) == flagged  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def test_the_download_has_every_flagged_movement_with_ids_and_prices_as_in_the_file(run: FinishedRun) -> None:
+    extras = STOCK_MOVEMENTS.extras(run)
+    (download,) = extras.downloads
+    rows = pl.concat([run.train, run.test]).join(run.results["predictions"].filter("is_anomaly"), on="row", how="semi")
+    told = download.rows.join(rows, on="row", suffix=" (again)", validate="1:1")
+    assert told.height == download.rows.height == run.results["predictions"]["is_anomaly"].sum()
+    for name in ("transaction_id", "item_id", "warehouse_id", "quantity", "unit_price", "total_amount"):
+        assert told[name].equals(told[f"{name} (again)"])
+    assert download.rows["reasons"].null_count() == 0
+    newest = download.rows.join(run.test, on="row", how="semi").height
+    assert extras.actions[0].startswith(f"Check the {newest} flagged movements of the newest ones first")
 
 
 def test_the_report_warns_when_the_newest_movements_are_not_like_the_learned_ones(run: FinishedRun) -> None:

@@ -51,6 +51,24 @@ def test_an_address_leads_back_to_the_object_whatever_is_in_the_key(storage: Sto
     assert FileStorage(uri=storage.uri_for(key)).root.read_bytes() == b"1"
 
 
+def test_a_folder_goes_with_all_that_is_below_it_and_nothing_beside_it(storage: Storage, tmp_path: Path) -> None:
+    below = ["lake/a/shop/1.parquet", "lake/a/shop/deep/2.json", "lake/a/shop/.tmp-3"]
+    for key in (*below, "lake/a/shop-2/1.parquet", "lake/a/other"):
+        storage.write_bytes(key, b"1")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "mine").write_bytes(b"1")
+    storage.path("lake/a/shop/link").symlink_to(tmp_path / "outside")
+    assert storage.folders("lake/a") == ("shop", "shop-2")
+    assert storage.folders("lake/none") == ()
+    assert sorted(found.key for found in storage.tree("lake/a/shop")) == sorted(below)
+    storage.remove_tree("lake/a/shop")
+    storage.remove_tree("lake/a/shop")
+    assert sorted(found.key for found in storage.tree("lake")) == ["lake/a/other", "lake/a/shop-2/1.parquet"]
+    assert (tmp_path / "outside" / "mine").read_bytes() == b"1"
+    assert storage.remove("lake/a/other")
+    assert not storage.remove("lake/a/other")
+
+
 def write_and_fail(storage: Storage, error: Exception) -> None:
     with storage.writing("lake/a") as path:
         path.write_bytes(b"half")
@@ -159,6 +177,14 @@ def test_every_write_changes_the_etag(storage: Storage, change: str) -> None:
         storage.path(key).write_bytes(b"34")
         os.utime(storage.path(key), ns=(0, before.modified_ns + 1))
     assert listed(storage)["a.csv"].etag != before.etag
+
+
+@pytest.mark.parametrize("folder", ["[a]", "a*", "b?", "[!x]y"])
+def test_parquet_is_read_from_the_folder_of_that_name_and_no_other(tmp_path: Path, folder: str) -> None:
+    for name in ("a", "ax", "bx", "zy", folder):
+        FileStorage(uri=(tmp_path / name).as_uri()).write_parquet("lake/t.parquet", pl.DataFrame({"of": [name]}))
+    found = FileStorage(uri=(tmp_path / folder).as_uri()).scan_parquet("lake/t.parquet").collect()
+    assert found["of"].to_list() == [folder]
 
 
 def test_parquet_comes_back_as_it_was_lazy_or_not(storage: Storage) -> None:

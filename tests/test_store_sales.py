@@ -16,11 +16,13 @@ from optiflow.options import DatasetOptions
 from optiflow.pipelines.forecasting.naive import naive_forecasts
 from optiflow.pipelines.item_demand.pipeline import ITEM_DEMAND
 from optiflow.pipelines.orders.pipeline import ORDERS
+from optiflow.pipelines.store_sales.actions import what_to_do
 from optiflow.pipelines.store_sales.pipeline import STORE_SALES
 from optiflow.pipelines.store_sales.sample import SAMPLE_OPTIONS, store_sales
-from optiflow.pipelines.store_sales.weekly_tables import coming_table, stores_table, weeks_table
-from optiflow.pipelines.store_sales.weeks import with_weeks
-from optiflow.upload import read_upload
+from optiflow.pipelines.store_sales.weekly_tables import Told, coming_table, stores_table, weeks_table
+from optiflow.pipelines.store_sales.weeks import naming_in_words, with_weeks
+from optiflow.report.tables import PAGE_ROWS
+from optiflow.upload.reading import read_upload
 
 OPTIONS = DatasetOptions.model_validate(SAMPLE_OPTIONS)
 HEADER = "Store,Date,Weekly_Sales,Holiday_Flag,Temperature,Fuel_Price,CPI,Unemployment"
@@ -44,17 +46,19 @@ def test_walmarts_columns_are_found_and_its_day_first_dates_are_read(tmp_path):
         "row": pl.Int64,
         "store": pl.String,
         "date": pl.Date,
-        **dict.fromkeys(("sales", "holiday", "temperature", "fuel_price", "cpi", "unemployment"), pl.Float64),
+        "sales": pl.Float64,
+        "holiday": pl.Int64,  # as written, since no model reads it
+        **dict.fromkeys(("temperature", "fuel_price", "cpi", "unemployment"), pl.Float64),
     }
     assert read.accepted["date"].max() == FIRST + timedelta(weeks=19)
 
 
 def test_weather_and_prices_may_be_missing_and_other_names_are_given_by_the_option_columns(tmp_path):
     lines = [f"A,{FIRST + timedelta(weeks=week)},{week}" for week in range(20)]
-    text = "\n".join(["Branch,Week,Takings", *lines])
+    text = "\n".join(["Haus,Week,Wert", *lines])
     with pytest.raises(UserError, match=r"no column for store .*sales"):
         upload(tmp_path / "sales.csv", text)
-    read = upload(tmp_path / "sales.csv", text, columns={"store": "Branch", "sales": "Takings"})
+    read = upload(tmp_path / "sales.csv", text, columns={"store": "Haus", "sales": "Wert"})
     assert read.accepted["sales"].to_list() == list(range(20))
 
 
@@ -125,7 +129,7 @@ def test_the_year_before_is_beside_the_forecast_only_where_it_is_whole():
     ahead = [FIRST + timedelta(weeks=52), FIRST + timedelta(weeks=53)]
     forecast = pl.DataFrame({"store": ["A", "A", "B", "B"], "date": ahead * 2, "predicted": [60.0, 50, 7, 7]})
     made = coming_table(sold, forecast.with_columns(lo_80=pl.col("predicted") - 1, hi_80=pl.col("predicted") + 1))
-    assert made.rows == (("A", 60, 59, 61, 110, "10.0 %"), ("B", 7, 6, 8, 14, None))
+    assert made.rows == (("A", 60, 59, 61, 110, 100, "10.0 %"), ("B", 7, 6, 8, 14, None, None))
 
 
 def test_a_store_that_opened_since_does_not_pass_for_growth_of_all():
@@ -136,13 +140,62 @@ def test_a_store_that_opened_since_does_not_pass_for_growth_of_all():
     assert weeks_table(totals, sold, forecast, "").rows == ((week.isoformat(), 145, 140, 150, 7, 55, 50, "10.0 %"),)
 
 
-def test_of_many_stores_the_best_and_the_worst_are_shown():
-    held = pl.DataFrame({"store": [f"{n:02d}" for n in range(40)], "actual": 100.0}).with_columns(
-        predicted=100.0 + pl.int_range(40), lo_80=90.0, hi_80=110.0
+def held_out(stores: int) -> pl.DataFrame:
+    """The first store is forecast exactly, each next one 1 more too high."""
+    return pl.DataFrame({"store": [f"{n:03d}" for n in range(stores)], "actual": 100.0}).with_columns(
+        predicted=100.0 + pl.int_range(stores), lo_80=90.0, hi_80=110.0
     )
-    shown = stores_table(held)
-    assert [row[0] for row in shown.rows] == [f"{n:02d}" for n in (*range(7), *range(33, 40))]
-    assert shown.rows[-1] == ("39", 100, "39.0 %", "39.0 %", "100.0 %")
+
+
+def test_every_store_is_shown_with_what_it_was_missed_by_a_week():
+    shown = stores_table(held_out(45), Told("EUR"))
+    assert [row[0] for row in shown.rows] == [f"{n:03d}" for n in range(45)]
+    assert shown.rows[-1] == ("044", 100, 44, "44.0 %", "44.0 %", "100.0 %")
+    assert shown.header[2] == "Missed by, a week (EUR)"
+
+
+def test_of_more_stores_than_a_page_shows_the_best_and_the_worst_are_there():
+    shown = stores_table(held_out(PAGE_ROWS + 60))
+    half = PAGE_ROWS // 2
+    assert [row[0] for row in shown.rows] == [f"{n:03d}" for n in (*range(half), *range(half + 60, PAGE_ROWS + 60))]
+    assert f"the {half} best and the {half} worst of {PAGE_ROWS + 60} stores" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("week_date", "week", "says"),
+    [
+        ("ends", "2011-01-29 to 2011-02-04", "Weeks go by their Friday, with which they end."),
+        ("begins", "2011-02-04 to 2011-02-10", "Weeks go by their Friday, with which they begin."),
+        (None, "2011-02-04", "whether a week begins or ends with it the file does not say: set the option"),
+    ],
+)
+def test_a_table_says_which_days_a_week_has_or_that_it_is_not_known(week_date, week, says):
+    day = FIRST + timedelta(weeks=52)
+    forecast = pl.DataFrame({"store": ["A"], "date": [day], "predicted": [55.0], "lo_80": [50.0], "hi_80": [60.0]})
+    sold = pl.DataFrame({"store": ["A"], "date": [FIRST], "sales": [50.0]})
+    totals = pl.DataFrame({"date": [day], "predicted": [55.0], "low": [50.0], "high": [60.0], "tried": [7]})
+    told = Told("EUR", week_date)
+    weeks, stores = weeks_table(totals, sold, forecast, "", told), coming_table(sold, forecast, told)
+    assert weeks.rows[0][0] == week
+    assert stores.header[1] == f"Week of {week} (EUR)"
+    assert says in naming_in_words(day, week_date)
+
+
+def test_what_to_do_names_the_stores_that_change_and_those_that_are_hard_to_forecast():
+    weeks = {"date": [FIRST, FIRST + timedelta(weeks=1)], "predicted": [1000.0, 1500.0], "low": 900.0, "high": 1100.0}
+    totals = pl.DataFrame(weeks)
+    stores = pl.DataFrame({"store": ["A", "B", "C", "D"], "change": [-0.2, 0.01, 0.3, None]})
+    missed = pl.DataFrame({"store": ["A", "B", "C"], "mape": [0.02, 0.02, 0.09]})
+    said = list(what_to_do(totals, stores, missed, Told("EUR", "ends")))
+    assert said[0].startswith(
+        "Plan staff and stock for the week of 2010-01-30 to 2010-02-05: 1,000 EUR in all stores together, 900 to 1,100 in "
+    )
+    assert said[1:5] == [
+        "Prepare for the week of 2010-02-06 to 2010-02-12, the strongest of the next 2: 1,500 EUR, 50.0 % more than next week.",
+        "Do not order as last year where less is coming than a year ago: store A (\u221220.0 %).",
+        "Do not order as last year where more is coming than a year ago: store C (30.0 %).",
+        "Keep a margin where the forecast was furthest off when it was tried: store C (9.0 %).",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -185,9 +238,11 @@ def test_the_report_says_what_is_to_come_how_good_each_store_is_and_who_competed
     assert sum(row[1] for row in weeks.rows) == pytest.approx(total, rel=1e-4)
     assert extras.headlines[0].value == f"{total:,.0f}"
     assert [row[0] for row in coming.rows] == ["North Gate", "Riverside", "Airport", "Old Town"]
-    misses = [float(row[2].removesuffix(" %")) for row in stores.rows]
+    misses = [float(row[3].removesuffix(" %")) for row in stores.rows]
     assert misses == sorted(misses)
     assert [row[-1] for row in candidates.rows].count("champion") == 1
+    (download,) = extras.downloads
+    assert download.rows.select("store", "date").n_unique() == 8 * 4
     assert all(len(row) == len(table.header) for table in extras.tables for row in table.rows)
     assert extras.metrics is not None
     assert 0.5 < extras.metrics["coverage_80"] <= extras.metrics["coverage_95"] <= 1
@@ -248,3 +303,23 @@ def test_a_file_for_another_pipeline_is_told_so(tmp_path):
     with pytest.raises(UserError, match="pipeline store_sales"):
         read_upload(path, path.name, DatasetOptions(), ITEM_DEMAND)
     assert read_upload(path, path.name, DatasetOptions(), STORE_SALES).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "found"),
+    [
+        ("week_ending", None, "ends"),
+        ("WeekEnding", None, "ends"),
+        ("week beginning", None, "begins"),
+        ("week_ending", "begins", "begins"),
+        ("Date", None, None),
+        ("Weekend", None, None),
+    ],
+)
+def test_a_header_says_whether_its_date_begins_or_ends_the_week_unless_the_options_do(tmp_path, header, given, found):
+    days = [date(2020, 1, 5) + timedelta(weeks=week) for week in range(60)]
+    table = pl.DataFrame({"store": "A", header: days, "sales": [float(100 + week % 7) for week in range(60)]})
+    table.write_csv(tmp_path / "weeks.csv")
+    own = {} if header in ("week_ending", "WeekEnding", "week beginning", "Date") else {"columns": {"date": header}}
+    options = DatasetOptions(**own, week_date=given)
+    assert read_upload(tmp_path / "weeks.csv", "weeks.csv", options, STORE_SALES).week_date == found

@@ -346,10 +346,19 @@ def test_any_history_becomes_a_panel_without_holes(sales, start):
         return
     other = np.ones(start + len(values))
     panel = read_panel(table({"A": (start, values), "B": (0, other)}))
-    first = start + int(np.flatnonzero(~np.isnan(values))[0])
+    if not (values > 0).any():
+        assert (panel.stores, panel.never) == (("B",), ("A",))
+        return
+    told = panel.known[:, 0]
+    first = int(np.flatnonzero(told)[0])
     assert np.isnan(panel.logs[:first, 0]).all()
     assert np.isfinite(panel.logs[first:]).all()
-    assert panel.filled() == int(np.isnan(values[first - start :]).sum())
+    assert panel.filled() == int((~told[first:]).sum())
+    # Whatever the file tells of is known or odd; a week without a sale is never a level.
+    padded = np.concatenate([np.full(start, np.nan), values])
+    assert (panel.rows[:, 0] == ~np.isnan(padded)).all()
+    assert not told[padded == 0].any()
+    assert np.exp(panel.logs[told, 0]) == pytest.approx(padded[told])
     pooled = prepare(panel.columns(np.array([False, True])), 3, "week_end") if panel.weeks > 52 else None
     assert pooled is None or np.isfinite(pooled.pooled).all()
 

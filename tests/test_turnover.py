@@ -17,6 +17,7 @@ from benchmarks.accuracy import turnover as accuracy
 from optiflow.container.tables import read_table
 from optiflow.errors import UserError
 from optiflow.learners import turnover as learner
+from optiflow.learners.turnover.model import COLUMNS
 from optiflow.options import DatasetOptions, merge_options
 from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.turnover import findings
@@ -25,20 +26,21 @@ from optiflow.pipelines.turnover.dates import (
     WATCHED,
     date_faults,
     judging_horizon,
+    unsold,
     watched_for,
     with_days,
 )
 from optiflow.pipelines.turnover.judging import Gain, judge_gain, measure_gain
 from optiflow.pipelines.turnover.kaplan_meier import Curve
 from optiflow.pipelines.turnover.pipeline import TURNOVER, with_chance
-from optiflow.pipelines.turnover.pricing import best_prices, price_curves, price_grid
+from optiflow.pipelines.turnover.pricing import best_prices, price_curves, price_grid, stock_grid, suggested_prices
 from optiflow.pipelines.turnover.sample import EXPORT_DAY, turnover
+from optiflow.pipelines.turnover.slow_items import code_column, names_of, slow_table, what_to_do
 from optiflow.report.build import build_report
 from optiflow.report.markdown import to_markdown
 from optiflow.report.model import Outcome, Report, RowCounts, RunFacts
 from optiflow.report.wording import number
-from optiflow.upload import read_upload
-from optiflow.upload.reading import Upload
+from optiflow.upload.reading import Upload, read_upload
 
 SUMMARY = "summary.json"
 
@@ -434,14 +436,15 @@ def test_the_report_advises_the_model_and_tells_what_a_store_manager_asks(done: 
     shares = [figures[f"stock_sold_in_{days}_days"] for days in (30, 60, 90)]
     assert 0.2 < shares[0] < shares[1] < shares[2] < 1
     assert [table.title for table in extras.tables] == [
+        "Slow and dear items",
+        "Stock that turns over",
+        "Best price by category",
         "Chances of a sale within 30 days, beside what needs no model",
         "Sold within 30 days, foretold",
         "How often the chances came true",
-        "Stock that turns over",
-        "Best price by category",
     ]
     assert run.test.filter(WATCHED < 30).is_empty()
-    assert sum(row[0] for row in extras.tables[2].rows if isinstance(row[0], int)) == run.test.height
+    assert sum(row[0] for row in extras.tables[5].rows if isinstance(row[0], int)) == run.test.height
     assert report.judged_rows == run.test.height
     assert not [warning for warning in report.warnings if "no actual" in warning]
     page = to_markdown(report)
@@ -645,6 +648,82 @@ def test_the_price_curve_finds_a_better_price_than_the_extremes(done: Done) -> N
     for _, line in curves.group_by("group"):
         falling = line.sort("price")["chance"].diff().drop_nulls()
         assert (falling <= 1e-9).all()
+
+
+def test_the_suggested_price_is_the_one_that_brings_in_most_and_at_least_5_percent_more() -> None:
+    """Chances by hand: row 1 is best at 80, row 2 nearly at its own price, row 3 at the lowest tried, row 4 has one price."""
+    chances = {
+        1: {100.0: 0.40, 70.0: 0.50, 80.0: 0.60, 120.0: 0.20},
+        2: {50.0: 0.50, 45.0: 0.58, 40.0: 0.60},
+        3: {10.0: 0.10, 7.0: 0.90, 8.0: 0.50},
+        4: {30.0: 0.20},
+    }
+    own = {1: 100.0, 2: 50.0, 3: 10.0, 4: 30.0}
+    rows = [(row, own[row], price, chance, 9.0) for row, tried in chances.items() for price, chance in tried.items()]
+    schema = ["row", "own_price", "at_price", "next_30_days", "age_days"]
+    found = suggested_prices(pl.DataFrame(rows, schema=schema, orient="row"))
+    assert found.select("row", "suggested_price", "suggested_edge", "next_30_days").rows() == [
+        (1, 80.0, None, 0.40),
+        (2, None, None, 0.50),
+        (3, 7.0, "lowest", 0.10),
+        (4, None, None, 0.20),
+    ]
+
+
+def test_prices_are_tried_for_an_item_as_far_as_its_category_has_them(upload: Upload) -> None:
+    stock = unsold(upload.accepted).select("row", "age_days", *COLUMNS)
+    grid = stock_grid(stock, upload.accepted)
+    assert grid.filter(pl.col("price") == pl.col("own_price"))["row"].to_list() == stock["row"].to_list()
+    assert grid.select("row", "at_price").is_unique().all()
+    factors = grid.select((pl.col("at_price") / pl.col("own_price")).round(1)).to_series().unique().sort().to_list()
+    assert factors == [0.7, 0.8, 0.9, 1.0, 1.1, 1.2]
+    for category, rows in upload.accepted.group_by("category"):
+        other = grid.filter(pl.col("category") == category[0], pl.col("at_price") != pl.col("own_price"))["at_price"]
+        prices = rows["price"]
+        assert prices.quantile(0.05) <= other.min() <= other.max() <= prices.quantile(0.95)  # pyright: ignore
+
+
+def test_the_slow_and_dear_items_are_told_by_name_with_both_prices() -> None:
+    stock = pl.DataFrame(
+        {
+            "row": [2, 3, 4],
+            "Article No": ["T-1", "T-2", "T-3"],
+            "brand": ["Campo", None, "Campo"],
+            "description": ["tent", "x" * 90, None],
+            "category": ["Tents", None, "Tents"],
+            "price": [100.0, 900.0, 50.0],
+            "age_days": [40.0, 300.0, 3.0],
+            "next_30_days": [0.5, 0.1, 0.9],
+            "next_90_days": [0.8, 0.3, 1.0],
+            "suggested_price": [None, 630.0, 60.0],
+            "suggested_edge": [None, "lowest", None],
+        }
+    )
+    table = slow_table(stock, "EUR")
+    assert [row[0][:14] for row in table.rows] == ["T-2 xxxxxxxxxx", "T-1 Campo tent", "T-3 Campo"]  # pyright: ignore
+    assert table.rows[0][1:] == (900.0, 630.0, "lower by 30.0 % or lower", 300, "10.0 %", "30.0 %", None)
+    assert table.rows[1][1:4] == (100.0, None, "keep")
+    assert table.rows[2][3] == "raise by 20.0 %"
+    assert table.header[1:3] == ("Price today (EUR)", "Suggested price (EUR)")
+    said = list(what_to_do(stock, "EUR"))
+    # 900 x 0.7 + 100 x 0.2 + 50 x 0
+    assert said[0].startswith(
+        "Look at 3 items first: with these, 650.0 EUR of the 650.0 EUR that will probably still be tied up"
+    )
+    assert "for 1 of these 3 a lower one" in said[1]
+    assert said[2].startswith("1 item will sell soon anyway and may be too cheap")
+    assert code_column(stock.with_columns(pl.lit("T-1").alias("Article No"))) is None
+    assert names_of(stock.drop("Article No"))[0] == "Campo tent (row 2)"
+    assert list(what_to_do(stock.clear(), "EUR")) == []
+
+
+def test_the_stock_of_the_report_carries_what_the_file_says_of_each_item(done: Done) -> None:
+    (download,) = TURNOVER.extras(done.run).downloads
+    told = download.rows.join(done.table.accepted, on="row", suffix=" (file)", validate="1:1")
+    assert told.height == download.rows.height == done.run.results["stock"].height
+    for name in ("price", "description", "category", "brand", "created"):
+        assert told[name].equals(told[f"{name} (file)"])
+    assert "horizon" not in download.rows.columns
 
 
 def test_a_drawn_split_watches_and_tests_drawn_items(upload: Upload) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload import Upload, read_upload
 from optiflow.upload.date_formats import DATE_FORMATS, check_format, parse_dates
 from optiflow.upload.dates import DateReading, read_date_format
+from optiflow.upload.reading import Upload, read_upload
 
 FIRST = dt.date(2018, 1, 25)
 DAYS = [FIRST + dt.timedelta(days=i) for i in range(40)]
@@ -49,6 +49,21 @@ def test_days_and_months_of_one_digit_are_read(tmp_path: Path, date_format: str)
     assert read(tmp_path, written(date_format)).accepted["d"].to_list() == DAYS
 
 
+@pytest.mark.parametrize("form", ["{d:%d}/{d:%m}/{y}", "{d:%d}.{d:%m}.{y}", "{y}-{d:%m}-{d:%d} {d:%H:%M}"])
+def test_years_counted_as_in_thailand_are_those_of_the_common_era(tmp_path: Path, form: str):
+    days = [dt.date(2024, 2, 20) + dt.timedelta(days=i) for i in range(40)]  # 29 February: 2567 itself has none
+    upload = read(tmp_path, [form.format(d=day, y=day.year + 543) for day in days])
+    assert upload.accepted["d"].cast(pl.Date).to_list() == days
+    assert upload.rejected.height == 0
+    assert any("543" in note for note in upload.notes)
+
+
+def test_one_far_day_among_others_is_no_other_era(tmp_path: Path):
+    upload = read(tmp_path, [*written("%Y-%m-%d", DAYS[:-1]), "2567-03-05"])
+    assert not any("543" in note for note in upload.notes)
+    assert upload.accepted["d"].max() == DAYS[-2]
+
+
 @pytest.mark.parametrize(
     "suffix", [" %H:%M", " %H:%M:%S", "T%H:%M:%S", "T%H:%M:%SZ", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S%p"]
 )
@@ -60,10 +75,10 @@ def test_times_of_day_make_datetimes(tmp_path: Path, date_format: str, suffix: s
     assert upload.accepted["d"].to_list() == times
 
 
-def test_offsets_are_put_into_utc(tmp_path: Path):
-    upload = read(tmp_path, [f"{day}T01:30:00{'+02:00' if i % 2 else 'Z'}" for i, day in enumerate(DAYS)])
-    assert upload.accepted["d"][1] == dt.datetime.fromisoformat("2018-01-25T23:30")
-    assert upload.accepted["d"][2] == dt.datetime.fromisoformat("2018-01-27T01:30")
+@pytest.mark.parametrize("zone", ["+05:30", "+0930", " +13", "Z", " IST", " GMT+0530 (India Standard Time)", "-08:00"])
+def test_the_day_is_that_of_the_wall_s_clock_whatever_zone_stands_behind_it(tmp_path: Path, zone: str):
+    upload = read(tmp_path, [f"{day} 01:30:00{zone if i % 2 else ''}" for i, day in enumerate(DAYS)])
+    assert upload.accepted["d"].to_list() == [dt.datetime.combine(day, dt.time(1, 30)) for day in DAYS]
 
 
 def test_fractions_of_a_second_may_come_and_go(tmp_path: Path):
@@ -142,13 +157,19 @@ def test_values_that_do_not_fit_the_column_s_format_are_rejected(tmp_path: Path)
 
 def test_a_column_of_two_formats_is_refused_with_examples(tmp_path: Path):
     message = refusal(tmp_path, written("%d/%m/%Y")[:30] + written("%Y-%m-%d")[:10])
-    for part in ("column 'd'", "no date format fits", "%d/%m/%Y, fits 75.0%", "'2018-01-25'", "date_format: "):
+    for part in (
+        "column 'd'",
+        "no date format fits",
+        "%d/%m/%Y, fits 75.0%",
+        "'2018-01-25'",
+        "all dates of the file alike",
+    ):
         assert part in message
 
 
 def test_a_date_column_of_words_is_refused_with_examples(tmp_path: Path):
     message = refusal(tmp_path, ["week one", "week two"] * 20)
-    for part in ("column 'd'", "no date format fits", "'week one'", 'date_format: "%d/%m/%Y"'):
+    for part in ("column 'd'", "no date format fits", "'week one'", "write them as 2024-12-31"):
         assert part in message
 
 
@@ -203,7 +224,7 @@ def test_two_columns_of_dates_and_no_date_column_are_refused_with_the_line_to_wr
 def test_no_column_of_dates_is_refused(tmp_path: Path):
     message = refusal(tmp_path, ["x", "z"] * 20, date_column=None)
     assert "no column reads as dates" in message
-    assert "date_column: " in message
+    assert "Add a column with the day of each row" in message
 
 
 def test_a_two_digit_year_is_not_the_first_century():

@@ -16,6 +16,7 @@ from optiflow_dagster.sensors.upload_events_decision import (
     Progress,
     read_events,
     read_progress,
+    take_folders,
     write_progress,
 )
 from optiflow_dagster.sensors.uploads_decision import Position, read_cursor, write_cursor
@@ -39,6 +40,15 @@ made = st.builds(UploadEvent, texts, texts, st.integers(0, 2**50), texts, st.tex
 def test_any_key_survives_every_way(events: list[UploadEvent]) -> None:
     assert read_message(json.dumps(direct(*events))) == events
     assert [found for event in events for found in read_message(json.dumps(by_sns(bridged(event))))] == events
+
+
+@pytest.mark.parametrize("key", ["team/uploads/orders/a+b%20c.csv", "team/uploads/orders/100%.csv", "a b.csv"])
+def test_a_key_of_ceph_is_as_it_is(key: str) -> None:
+    """As `rgw_pubsub_s3_event::dump` writes it: another source, fields that S3 lacks, the key unencoded."""
+    (record,) = direct(replace(EVENT, key=key))["Records"]
+    record |= {"eventSource": "ceph:s3", "eventName": "ObjectCreated:Put", "opaqueData": "", "eventId": "17.5.e1"}
+    record["s3"]["object"] |= {"key": key, "metadata": [], "tags": []}
+    assert [event.key for event in read_message(json.dumps({"Records": [record]}))] == [key]
 
 
 @pytest.mark.parametrize(
@@ -185,14 +195,61 @@ def test_an_event_that_comes_twice_leads_to_one_arrival() -> None:
     assert len(read(event("orders/a.csv", "02"), known=first.known).arrivals) == 1
 
 
+def test_a_file_in_a_folder_is_news_of_the_folder() -> None:
+    below = ("_SUCCESS", ".tmp/a.csv", "~$a.xlsx", "_old/a.csv", "")
+    aside = [event(f"orders/shop/{name}", f"1{n}") for n, name in enumerate(below)]
+    found = read(*aside, event("orders/_aside/a.csv", "16"), event("orders/~$shop.xlsx", "17"))
+    assert (found.arrivals, found.passed_over) == ([], [])
+    found = read(event("orders/shop/day=1/a.csv", "01"), event("orders/shop/b.csv", "02"), event("orders/c.csv", "03"))
+    assert [(a.name, a.key, a.in_folder, a.event.sequencer) for a in found.arrivals] == [
+        ("shop", "uploads/orders/shop", True, "02"),
+        ("c.csv", "uploads/orders/c.csv", False, "03"),
+    ]
+    (options,) = read(event("orders/shop/b.csv", "02"), event("orders/shop.options.yaml", "03")).arrivals
+    assert (options.in_folder, options.new_options, options.options_only) == (True, True, False)
+
+
+names = st.sampled_from(["orders/a", "orders/b"])
+drops = st.lists(st.tuples(names, st.sampled_from(["drop", "wait", "tick"]), st.integers(1, 9)), max_size=40)
+
+
+@settings(max_examples=300, deadline=None)
+@given(drops, st.integers(0, 3), st.integers(0, 20))
+def test_a_folder_is_taken_once_it_is_quiet_and_due_and_no_drop_is_forgotten(steps, settle, pause) -> None:
+    now, number, folders = 100, 0, {}
+    new: dict[str, str] = {}
+    last: dict[str, int] = {}
+    newest: dict[str, str] = {}
+    taken: dict[str, list[tuple[int, str]]] = {}
+    for name, kind, ticks in [*steps, *([("", "wait", 30), ("", "tick", 0)] * 2)]:
+        if kind == "wait":
+            now += ticks
+        elif kind == "tick":
+            for folder in new:
+                last[folder] = now
+            take, folders = take_folders(folders, new, (), now_ns=now, settle_ns=settle, pause_ns=lambda _: pause)
+            folders = read_progress(write_progress(None, Progress(folders=folders))).folders
+            for folder, key in take.items():
+                before = taken.setdefault(folder, [])
+                assert now - last[folder] >= settle
+                assert not before or now - before[-1][0] >= pause
+                assert not before or key != before[-1][1]
+                before.append((now, key))
+            new = {}
+        else:
+            number += 1
+            new[name] = newest[name] = f"{name}@{number}"
+    assert {name: found[-1][1] for name, found in taken.items()} == newest
+
+
 def test_other_buckets_and_our_own_tables_are_passed_over_in_silence_and_strays_are_named() -> None:
     lake = UploadEvent("bucket", "team/lake/orders/upload/a/1.parquet", 5, "e", "01", "t")
     found = read(event("orders/a.csv", bucket="other"), lake, event("orders/.hidden"), event("orders/"))
     assert (found.arrivals, found.passed_over) == ([], [])
-    found = read(event("orders/sub/a.csv"), event("nonsense/a.csv", "02"), event("orders/e.csv", "03", size=0))
+    found = read(event("orders/e/a.csv", size=0), event("nonsense/a.csv", "02"), event("orders/e.csv", "03", size=0))
     assert found.arrivals == []
     assert found.passed_over == [
-        "team/uploads/orders/sub/a.csv is not in the landing folder of a pipeline.",
+        "e/a.csv is empty.",
         "team/uploads/nonsense/a.csv is not in the landing folder of a pipeline.",
         "e.csv is empty.",
     ]

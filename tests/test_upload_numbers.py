@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload import Upload, read_upload
-from optiflow.upload.numbers import NumberStyle, parse_numbers, style_votes
+from optiflow.upload.numbers import NumberStyle, parse_numbers, style_of
+from optiflow.upload.reading import Upload, read_upload
 
 ROWS = 40
 
@@ -89,7 +89,9 @@ def test_a_column_whose_style_is_open_follows_the_rest_of_the_file(tmp_path: Pat
     assert typed(tmp_path, ["1.234", "2.345"], other=["5,5"])[0] == 1234
     assert typed(tmp_path, ["1.234", "2.345"], other=["5.5"])[0] == 1.234
     assert typed(tmp_path, ["1,234", "2,345"], other=["5,5"])[0] == 1.234
-    assert typed(tmp_path, ["1,234", "2,345"], other=["x"])[0] == 1234
+    assert (
+        typed(tmp_path, ["1,234", "2,345"], other=["x"])[0] == 1.234
+    )  # semicolons: the comma is no delimiter but the decimal sign
 
 
 def test_a_column_that_shows_its_style_keeps_it_against_the_file(tmp_path: Path):
@@ -161,7 +163,7 @@ def european(number: float, decimals: int, group: str, point: str) -> str:
 @settings(max_examples=100, deadline=None)
 @given(
     numbers=st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=50),
-    decimals=st.sampled_from([0, 1, 2, 4]),
+    decimals=st.sampled_from([0, 1, 2, 3, 4]),
     signs=st.sampled_from([(",", "."), (".", ","), (" ", ","), ("'", "."), ("", "."), ("\u00a0", ",")]),
     frame=st.sampled_from(["{}", "${}", "{} EUR", "€ {}"]),
 )
@@ -173,10 +175,10 @@ def test_a_written_column_is_read_back(numbers: list[int], decimals: int, signs:
     column = parse_numbers(values, style)
     assert column.to_list() == exact
     assert column.dtype == (pl.Int64 if decimals == 0 else pl.Float64)
-    other = next(s for s in NumberStyle if s is not style)
-    assert style_votes(values) * (1 if style is NumberStyle.COMMA_GROUPS else -1) >= 0
-    if style_votes(values):
-        assert parse_numbers(values, other).to_list() == exact
+    shown, example = style_of(values)
+    if frame != "${}" or style is NumberStyle.COMMA_GROUPS:  # nobody writes dollars with dots between thousands
+        assert shown in (None, style)
+    assert shown is None or example is None
 
 
 @settings(max_examples=200, deadline=None)

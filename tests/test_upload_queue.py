@@ -1,6 +1,7 @@
 """`uploads_sensor` in queue mode, over a real SQS protocol and S3."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -254,8 +255,8 @@ def test_what_the_queue_has_told_leaves_the_cursor_short(queue: Queue) -> None:
 
 
 def test_a_name_that_cannot_be_a_dataset_is_named_and_stops_no_other(queue: Queue) -> None:
-    queue.send(direct(queue.put("orders/売上.csv")))
-    assert "売上.csv" in queue.said()
+    queue.send(direct(queue.put("orders/---.csv")))
+    assert "---.csv" in queue.said()
     queue.send(direct(queue.put("orders/a.csv"), queue.put("orders/notes.pdf")))
     assert [dataset for dataset, _ in queue.requests()] == ["a"]
 
@@ -313,3 +314,56 @@ def test_a_fault_skips_the_tick_and_nothing_is_lost_or_doubled(
 def test_a_queue_that_does_not_exist_names_the_variable(queue: Queue) -> None:
     queue.sqs.delete_queue(QueueUrl=queue.url)
     assert "Mend OPTIFLOW_UPLOAD_QUEUE_URL" in queue.said()
+
+
+def test_a_folder_is_taken_once_for_all_that_came_and_again_when_it_is_due(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    queue.send(direct(queue.put("orders/My Shop/day=1/a.csv", "01"), queue.put("orders/My Shop/b.csv", "02")))
+    assert queue.said() == "Folders that collect files until they are due: 1."
+    now += 3 * 10**9
+    (first,) = queue.requests()
+    assert first[0] == "my-shop"
+    assert queue.left() == 0
+    queue.send(direct(queue.put("orders/My Shop/c.csv", "03")))
+    now += 3600 * 10**9
+    assert queue.said() == queue.said() == "Folders that collect files until they are due: 1."
+    now += 86_400 * 10**9
+    (second,) = queue.requests()
+    assert (second[0], second[1] != first[1]) == ("my-shop", True)
+    assert queue.said() == "No new upload in the queue."
+
+
+def test_new_options_of_a_folder_do_not_wait_until_it_is_due(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    queue.send(direct(queue.put("orders/shop.options.yaml", "01", b"retrain_every: 1w\n")))
+    assert queue.said() == "No new upload in the queue."  # there is no folder yet
+    queue.send(direct(queue.put("orders/shop/a.csv", "02")))
+    queue.said()
+    now += 3 * 10**9
+    assert [dataset for dataset, _ in queue.requests()] == ["shop"]
+    queue.send(direct(queue.put("orders/shop/b.csv", "03")))
+    now += 6 * 86_400 * 10**9
+    assert "until they are due: 1." in queue.said()
+    queue.send(direct(queue.put("orders/shop.options.yaml", "04", b"retrain_every: 2w\n")))
+    queue.said()
+    now += 3 * 10**9
+    assert [dataset for dataset, _ in queue.requests()] == ["shop"]
+
+
+def test_if_what_is_remembered_is_lost_what_came_to_a_folder_is_not(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    queue.send(direct(queue.put("orders/shop/a.csv")))
+    queue.said()
+    for memory in list(queue.storage.walk("lake/uploads-sensor")):
+        queue.storage.write_bytes(memory.key, b"{}")
+    now += 3 * 10**9
+    queue.tick()
+    now += 3 * 10**9
+    assert [dataset for dataset, _ in queue.requests()] == ["shop"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
-from optiflow.upload import Upload, read_upload
+from optiflow.upload.reading import Upload, read_upload
 from optiflow.upload.validation import schema_faults, table_schema
 
 HEADER = "Order Date,Order Quantity,Unit Price,Channel"
@@ -39,7 +39,7 @@ def test_a_missing_target_is_refused_with_the_numeric_columns_and_the_options_fi
     message = refusal(tmp_path, lines(), target=None, date_column=None)
     for part in (
         *("no target is set", "'Order Quantity', 'Unit Price'", "my orders.csv.options.yaml"),
-        *("\n  target: Unit Price", "\n  date_column: Order Date"),
+        *("\n  target: Order Quantity", "\n  date_column: Order Date"),
     ):
         assert part in message
 
@@ -90,7 +90,7 @@ def test_an_upload_over_the_limit_is_refused_with_the_first_three_faults(tmp_pat
     rows[2] = "2018-05-03"
     message = refusal(tmp_path, rows)
     for part in (
-        *("21 of 60 rows (35.0%)", "max_rejected_fraction allows 5.0%", "my orders.csv.options.yaml"),
+        *("21 of 60 rows (35.0%)", "max_rejected_fraction allows 5.0%", "end the file before the first such day"),
         "row 4: has 1 field, the header has 4 ('2018-05-03')",
         "row 12, column 'Order Quantity': is not a number ('many10xxx",
         "row 13, column 'Order Quantity'",

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ from optiflow_dagster.sensors.uploads_decision import (
     read_cursor,
     write_cursor,
 )
-from resources.landing import LandedFile
+from resources.landing import LandedFile, find_upload
 from resources.settings import load_settings
 from resources.storage import FileStorage, Storage, StoredObject, Unreadable
 
@@ -493,7 +494,7 @@ def test_an_entry_that_cannot_be_read_is_named_and_stops_no_other(tick: Ticks, b
     assert f"{bad!r} in {place.parent.as_uri()} cannot be read: " in tick.skipped()
 
 
-@pytest.mark.parametrize("name", ["売上.csv", "notes.pdf", b"caf\xe9.csv".decode(errors="surrogateescape")])
+@pytest.mark.parametrize("name", ["---.csv", "notes.pdf", b"caf\xe9.csv".decode(errors="surrogateescape")])
 def test_a_file_that_cannot_be_a_dataset_is_named_once_and_stops_no_other(tick: Ticks, name: str) -> None:
     tick.put(name)
     said = tick.skipped()
@@ -521,3 +522,91 @@ def test_a_run_that_still_waits_in_the_queue_is_dropped_when_its_file_was_change
     tick.put("a.csv", b"a\n2\n")
     assert [asked.partition_key for asked in tick.requests()] == ["a"]
     assert [status_of(tick.instance, waiting[name]).value for name in "ab"] == ["CANCELED", "QUEUED"]
+
+
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """As if so much time had passed."""
+    real, so_far = time.time_ns, time.time_ns() - real_time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: real_time_ns() + so_far + int(seconds * 1e9))
+    assert time.time_ns() > real()
+
+
+real_time_ns = time.time_ns
+DAY = 86_400
+
+
+def test_a_folder_is_one_dataset_that_is_trained_on_at_most_as_often_as_its_options_say(
+    tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick.put("Shop 7/2024-01-01.csv")
+    tick.put("Shop 7/region=north/2024-01-02.csv")
+    (request,) = tick.requests()
+    assert (request.job_name, request.partition_key) == ("orders_training_job", "shop-7")
+    assert "No new file" in tick.skipped()
+    for day in range(3, 6):
+        tick.put(f"Shop 7/2024-01-0{day}.csv")
+        assert re.search(
+            r"What is new in Shop 7/ waits until \d{4}-.* as its option retrain_every says", tick.skipped()
+        )
+    later(monkeypatch, DAY - 60)
+    assert "waits until" in tick.skipped()
+    later(monkeypatch, 60)
+    assert [asked.partition_key for asked in tick.requests()] == ["shop-7"]
+    later(monkeypatch, 10 * DAY)
+    assert "No new file" in tick.skipped()
+    assert len(set(tick.run_keys)) == len(tick.run_keys) == 2
+
+
+def test_new_options_of_a_folder_count_at_once_and_set_its_pace(tick: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
+    tick.put("shop/1.csv")
+    assert len(tick.requests()) == 1
+    tick.put("shop.options.yaml", b"retrain_every: 2h\n")
+    assert len(tick.requests()) == 1
+    tick.put("shop/2.csv")
+    assert "waits until" in tick.skipped()
+    later(monkeypatch, 2 * 3600)
+    assert len(tick.requests()) == 1
+    tick.put("shop.options.yaml", b"retrain_every: 0\n")
+    assert len(tick.requests()) == 1
+    for number in range(3, 6):
+        tick.put(f"shop/{number}.csv")
+        assert len(tick.requests()) == 1
+    tick.storage.path("uploads/orders/shop.options.yaml").unlink()
+    assert len(tick.requests()) == 1
+
+
+def test_what_is_removed_from_a_folder_or_moved_in_with_an_old_time_is_seen(
+    tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick.put("shop.options.yaml", b"retrain_every: 0\n")
+    for name in "abc":
+        tick.put(f"shop/{name}.csv")
+    assert len(tick.requests()) == 1
+    later(monkeypatch, 30 * DAY)  # long out of the overlap of single files
+    tick.storage.path("uploads/orders/shop/a.csv").unlink()
+    assert len(tick.requests()) == 1
+    tick.put("shop/d.csv")
+    assert len(tick.requests()) == 1
+    assert "No new file" in tick.skipped()
+
+
+@pytest.mark.parametrize("name", ["~$shop.xlsx", ".~lock.shop.xlsx#", "_old/a.csv", ".trash/a.csv", "empty/_SUCCESS"])
+def test_what_programs_and_people_put_aside_starts_nothing_and_blocks_nothing(tick: Ticks, name: str) -> None:
+    tick.put(name)
+    tick.put("shop.xlsx")
+    assert [asked.partition_key for asked in tick.requests()] == ["shop"]
+    assert "No new file" in tick.skipped()
+
+
+def test_a_dataset_keeps_the_id_that_it_was_made_under_and_its_neighbour_gets_its_own(tick: Ticks) -> None:
+    first, second = (f"warehouse_export_central_europe_daily_2024-01-0{day}.csv" for day in (5, 6))
+    former = "warehouse-export-central-europe-daily-20"
+    tick.instance.add_dynamic_partitions("optiflow_orders", [former])
+    made = dg.AssetMaterialization(["orders", "upload"], partition=former, metadata={"file": first})
+    tick.instance.report_runless_asset_event(made)
+    tick.put(first)
+    tick.put(second)
+    asked = [str(request.partition_key) for request in tick.requests()]
+    assert set(asked) == {former, "warehouse-export-central-europe-d-33c6fe"}
+    assert find_upload(tick.storage, "orders", former, lambda: first).name == first
+    assert find_upload(tick.storage, "orders", "warehouse-export-central-europe-d-33c6fe").name == second

@@ -21,7 +21,7 @@ from optiflow.pipelines.finished import FinishedRun
 from optiflow.pipelines.spec import Pipeline
 from optiflow.report.build import build_report
 from optiflow.report.model import Report, RowCounts, RunFacts
-from optiflow.upload import read_upload
+from optiflow.upload.reading import read_upload
 
 
 def report_of(pipeline: Pipeline, uploaded: pl.DataFrame, options: DatasetOptions, **parameters: float) -> Report:

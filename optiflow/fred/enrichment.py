@@ -4,7 +4,7 @@ What belongs here: pure functions on polars frames. What does not: where series 
 was known when (`optiflow.fred.calendar`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import cast
@@ -55,16 +55,25 @@ def enrich(orders: pl.LazyFrame, calendar: pl.DataFrame, date_column: str) -> pl
     dtype = schema[date_column]
     if not isinstance(dtype, pl.Date | pl.Datetime):
         raise UserError(f"Column {date_column!r} holds {dtype}, not dates: set `date_column` to the order date.")
-    taken = [name for name in calendar.columns if name != DAY and name in schema]
-    if taken:
-        raise UserError(
-            f"The orders already have a column {', '.join(taken)}, the name of a FRED series: "
-            "rename the column in the file, or take the series out of `fred_series`."
-        )
+    refuse_taken_names(schema, [name for name in calendar.columns if name != DAY])
     keyed = orders.with_columns(pl.col(date_column).dt.date().alias(_JOIN_KEY))
     days = calendar.lazy().rename({DAY: _JOIN_KEY})
     # Rows must stay in order (a run over the same file gives the same bytes); costs a fifth over an unordered join.
     return keyed.join(days, on=_JOIN_KEY, how="left", maintain_order="left").drop(_JOIN_KEY)
+
+
+def refuse_taken_names(columns: Iterable[str], series_ids: Iterable[str]) -> None:
+    """Refuse a series that is called like a column of the orders.
+
+    Raises:
+        UserError: one is.
+    """
+    names = set(columns)
+    if taken := [series_id for series_id in series_ids if series_id in names]:
+        raise UserError(
+            f"The orders already have a column {', '.join(taken)}, the name of a FRED series: "
+            "rename the column in the file, or take the series out of `fred_series`."
+        )
 
 
 def series_coverage(series: pl.DataFrame, order_dates: pl.Series) -> dict[str, SeriesCoverage]:

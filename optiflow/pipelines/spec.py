@@ -5,7 +5,7 @@ submits jobs and files reports (`assets`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from optiflow.learners import learner_named
 from optiflow.learners.hyperparameters import Value, parse_hyperparameters
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
+from optiflow.pipelines.naming import with_names
 from optiflow.report.extras import Extras
 from optiflow.roles import Role
 from optiflow.split import split_rows
@@ -57,6 +58,21 @@ class ScoringInputs:
     shown: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Completed:
+    """Typed rows by the names of their roles, with what could be derived added to them.
+
+    `faults` are what is wrong with rows that could not be completed; `left_out` are rows that are right, but not what the
+    pipeline is about, such as a cancelled booking. Both are as `optiflow.upload.faults.SCHEMA`. `notes` say in sentences
+    what was derived, and from what.
+    """
+
+    rows: pl.DataFrame
+    faults: pl.DataFrame
+    left_out: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+
 class Pipeline(ABC):
     """A pipeline: its name (asset group, folder, job name part), and what it does differently from the others."""
 
@@ -70,9 +86,11 @@ class Pipeline(ABC):
     """The columns that its uploads have; none where options name target and date."""
     target: ClassVar[str | None] = None
     """The role that is predicted; None where options name a column, or where nothing is."""
+    row_keys: ClassVar[tuple[str, ...]] = ()
+    """The roles that tell whether a row of another file of a folder is the same one; the whole row where there are none."""
     default_options: ClassVar[Mapping[str, Any]] = {}
     own_options: ClassVar[tuple[str, ...]] = ()
-    """Those of `horizon` and `duplicates` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
+    """Those of `horizon`, `duplicates`, `unfinished`, `movement_types` and `week_date` that it heeds; with `horizon` it holds out the newest periods, not a fraction."""
     results: ClassVar[Mapping[str, Result]]
     rooms: ClassVar[tuple[str, ...]] = ()
     """Rooms beside its own that it stands on."""
@@ -86,6 +104,8 @@ class Pipeline(ABC):
     """Whether there is a truth that predictions can be set beside."""
     dataset_parameter: ClassVar[str | None] = None
     """The hyperparameter that tells the learner whose data it learns from, for a model that is nobody else's."""
+    reckoned: ClassVar[tuple[str, ...]] = ()
+    """Columns that `tidy` adds and that say nothing of what a row is about."""
     filled_unit: ClassVar[tuple[str, ...]] = ()
     """The columns that no two rows share, where `split` adds rows that the file lacks, numbered below 0; else none."""
     report_reads: ClassVar[tuple[str, ...]] = (SUMMARY_FILE,)
@@ -133,6 +153,22 @@ class Pipeline(ABC):
             raise UserError(f"option hyperparameters: {error}") from error
         return merged
 
+    def answered(self, rows: pl.DataFrame, options: DatasetOptions, columns: Mapping[str, str]) -> Mapping[str, Any]:
+        """Options that the user left open and that the typed rows, or the file's names of the roles' columns, answer."""
+        return {}
+
+    def complete(self, rows: pl.DataFrame, options: DatasetOptions) -> Completed:
+        """The rows with what can be derived of them, and those that are to be left out; nothing as a rule."""
+        from optiflow.upload.faults import no_faults
+
+        return Completed(rows, no_faults(), no_faults())
+
+    def unfinished(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """The accepted rows of periods that the file holds only a part of, as `optiflow.upload.faults.SCHEMA`."""
+        from optiflow.upload.faults import no_faults
+
+        return no_faults()
+
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """What is wrong with rows whose cells are right each by itself, as `optiflow.upload.faults.SCHEMA`."""
         from optiflow.upload.faults import no_faults
@@ -169,7 +205,23 @@ class Pipeline(ABC):
 
     def read_result(self, name: str, outputs: Path, rows: pl.DataFrame | None) -> pl.DataFrame:
         """One of the prediction job's results, out of its folder of `.out` files."""
-        return pl.read_parquet(outputs / f"{name}.parquet.out")
+        return pl.read_parquet(outputs / f"{name}.parquet.out", glob=False)
+
+    def named(
+        self, result: pl.DataFrame, rows: pl.LazyFrame, options: DatasetOptions, taken: Sequence[str]
+    ) -> pl.DataFrame:
+        """A result with what its rows are about: all columns of the file but the target and what tells it.
+
+        Args:
+            result: As `read_result` gives it.
+            rows: All accepted rows, as `enriched` holds them.
+            options: The dataset's.
+            taken: Names that the result is given later.
+        """
+        # Whoever judges a prediction joins the target himself; FRED's figures are of the day, not of the row.
+        left_out = {options.target or "", *self.hidden, *self.reckoned, *options.fred_series}
+        same = {role.name for role in self.roles} | {options.date_column or ""}
+        return with_names(result, rows, same=same, left_out=left_out, taken=taken)
 
     def learned(self, run: FinishedRun) -> Learned:
         """What the model was trained on, for the report."""

@@ -14,15 +14,26 @@ import polars as pl
 from optiflow.metrics import next_skill_interval, regression_metrics, skill, skill_interval
 from optiflow.report.extras import Extras
 from optiflow.report.judged import dated_rows
-from optiflow.report.model import SCHEMA_VERSION, BaselineScore, Contribution, Outcome, Period, Report, RunFacts
+from optiflow.report.model import (
+    SCHEMA_VERSION,
+    BaselineScore,
+    Contribution,
+    Outcome,
+    Period,
+    Report,
+    RunFacts,
+    TableFile,
+)
 from optiflow.report.tables import plain_table
 from optiflow.report.verdict import (
     NOTHING_TO_JUDGE,
+    almost_exact,
     judge,
     verdict,
     warnings_of,
     warnings_on_errors,
     warnings_on_missing,
+    what_to_do,
 )
 
 KEPT_CONTRIBUTIONS = 30
@@ -88,6 +99,15 @@ def build_report(
         tables=tuple(plain_table(table) for table in extras.tables),
         further_metrics={name: _finite(value) for name, value in (extras.metrics or {}).items()},
         skill_of=extras.judgement.measure if extras.judgement else "squared error",
+        actions=what_to_do(judgement.outcome, best, extras.actions),
+        downloads=tuple(
+            TableFile(
+                table.file, table.text, table.rows.height, table.rows.width, facts.tables_at.get(table.result, "")
+            )
+            for table in extras.downloads
+        ),
+        unit=extras.unit,
+        per=extras.per,
     )
 
 
@@ -125,19 +145,22 @@ def _judged(
     ranked = tuple(sorted(scores, key=lambda score: cast(float, score.metrics["mse"])))
     if own is None:
         outcome = judge(metrics, ranked[0])
-        sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height)
+        sentence = verdict(outcome, metrics, ranked[0], facts.target, rows.height, extras.unit, extras.per)
     else:
         # The baseline that the verdict names stands first, as the report's best one.
         ranked = tuple(sorted(ranked, key=lambda score: score.name != own.baseline))
         outcome, sentence = own.outcome, own.verdict
+    cautions = (extras.caution,) if extras.caution else almost_exact(metrics, ranked[0], facts.target)
+    if outcome in (Outcome.BETTER, Outcome.UNCLEAR):
+        sentence = " ".join((sentence, *cautions))
     # A pipeline that judges otherwise may predict medians, which lie off the mean without being wrong.
     warned = metrics if own is None else {**metrics, "bias": None}
     mean_actual = float(rows["actual"].cast(pl.Float64).to_numpy().mean())
     predicted = replace(facts, rows=replace(facts.rows, test=predictions.height))
     warnings = (
-        *([sentence] if outcome is not Outcome.BETTER else []),
+        *([sentence] if outcome is not Outcome.BETTER else cautions),
         *warnings_on_missing(facts.rows.test - predictions.height),
-        *warnings_on_errors(predicted, warned, ranked[0], rows.height, mean_actual),
+        *warnings_on_errors(predicted, warned, rows.height, mean_actual),
     )
     return _Judgement(metrics, ranked, outcome, sentence, warnings), rows.height
 

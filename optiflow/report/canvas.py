@@ -17,7 +17,12 @@ from optiflow.report.wording import MINUS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SIZE_INCHES = (5.0, 3.5)
+Size = tuple[float, float]
+"""Width and height in inches; text is of the same size on all, so that a wide drawing must not be shown narrow."""
+
+HALF: Size = (5.0, 3.5)
+WIDE: Size = (10.6, 3.7)
+NARROW: Size = (4.2, 3.5)
 PNG_DPI = 110
 PNG_COLOURS = 64
 POINTS_DPI = 200
@@ -26,8 +31,9 @@ LINES = (BLUE, AMBER, "#3f8f6b", "#8a5aa5", "#b3372f", "#5d6975")
 # XML has no place for these, not even escaped; a name out of a user's file may hold one.
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
+ID, USED_ID = re.compile(r' id="([^"]*)"'), re.compile(r'(?:url\(|href=")#([^)"]+)')
+
 SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "optiflow",
     # Text stays text: it takes the page's font, can be selected, and makes the file small.
     "svg.fonttype": "none",
     # A column named `$x_{$` is a name, not a formula.
@@ -54,19 +60,21 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
-def draw(drawing: "Callable[[Axes], None]") -> tuple[str, bytes]:
+def draw(drawing: "Callable[[Axes], None]", size: Size = HALF, name: str = "") -> tuple[str, bytes]:
     """The drawing as SVG text and as PNG bytes; equal drawings give equal bytes.
 
     Args:
         drawing: Draws on the empty axes that it is given. Axes of dates and of plain numbers get readable ticks.
+        size: Of the drawing.
+        name: Drawings that differ in name or size have no id in common, as those on one page must not.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     svg, png = io.StringIO(), io.BytesIO()
-    with rc_context(SETTINGS), _no_glyph_warnings():
-        figure = Figure(figsize=SIZE_INCHES, layout="constrained", facecolor="white")
+    with rc_context({**SETTINGS, "svg.hashsalt": f"optiflow {name} {size}"}), _no_glyph_warnings():
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         drawing(figure.add_subplot())
         for axes in figure.axes:
@@ -75,7 +83,13 @@ def draw(drawing: "Callable[[Axes], None]") -> tuple[str, bytes]:
         figure.savefig(svg, format="svg", dpi=POINTS_DPI, metadata=nothing)
         figure.savefig(png, format="png", dpi=PNG_DPI)
     text = svg.getvalue()
-    return CONTROLS.sub(" ", text[text.index("<svg") :]), _smaller(png)
+    return _with_used_ids(CONTROLS.sub(" ", text[text.index("<svg") :])), _smaller(png)
+
+
+def _with_used_ids(svg: str) -> str:
+    """Without the ids that nothing refers to: matplotlib numbers the parts of every drawing alike, `figure_1` and so on."""
+    used = set(USED_ID.findall(svg))
+    return ID.sub(lambda found: found.group() if found[1] in used else "", svg)
 
 
 def _readable(axes: "Axes") -> None:

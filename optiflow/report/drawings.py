@@ -17,6 +17,8 @@ MAX_POINTS = 5_000
 SAMPLE_SEED = 0
 TOP_FEATURES = 15
 MAX_LABEL = 24
+NARROWEST_ROW = 4.5
+"""Inches that three entries of a legend need beside each other."""
 
 INK, MUTED, RULE = "#1f2933", "#66727f", "#dfe4e8"
 BLUE, AMBER = "#2f6c9f", "#c46a1b"
@@ -80,7 +82,7 @@ def residuals_over_time(predictions: pl.DataFrame, target: str, axes: "Axes") ->
     low, high, outside = _limits(residual, residual)
     axes.set_ylim(low, high)
     axes.set_ylabel(f"predicted {MINUS} actual {_short(target)}{outside}")
-    _legend_above(axes)
+    legend_above(axes)
 
 
 def feature_contributions(contributions: tuple[Contribution, ...], target: str, axes: "Axes") -> None:
@@ -123,7 +125,7 @@ def learning_curve(job: TrainingJob, axes: "Axes") -> None:
         )
     axes.set_xlabel("training round")
     axes.set_ylabel(label)
-    _legend_above(axes)
+    legend_above(axes)
     axes.locator_params(axis="x", integer=True)
 
 
@@ -170,5 +172,8 @@ def _short(name: str) -> str:
     return clean if len(clean) <= MAX_LABEL else clean[: MAX_LABEL - 1] + "…"
 
 
-def _legend_above(axes: "Axes") -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.4)
+def legend_above(axes: "Axes") -> None:
+    """A legend above the axes: in a row, or one below the other where the drawing is too narrow for a row."""
+    figure = axes.get_figure(root=True)
+    columns = 3 if figure is None or figure.get_figwidth() > NARROWEST_ROW else 1
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, borderaxespad=0, handlelength=1.4)

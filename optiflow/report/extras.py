@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import polars as pl
     from matplotlib.axes import Axes
 
     from optiflow.report.model import Outcome
@@ -19,14 +20,29 @@ Cell = str | float | int | None
 class ReportTable:
     """A table for people: a title, one or two sentences on what it says, a header and rows of cells.
 
-    Whole numbers are shown with thousands separators, other numbers to four significant digits, None as a dash. Years
-    and ids are words.
+    Whole numbers are shown with thousands separators, other numbers to four significant digits, or to so many `decimals`,
+    None as a dash. Years and ids are words.
     """
 
     title: str
     text: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    decimals: int | None = None
+
+
+@dataclass(frozen=True)
+class Download:
+    """A table whole, of which the page shows the part to act on: a file beside the page, and a button for it.
+
+    `file` is its name (`forecast.csv`), `result` the pipeline's result whose table in the lake it is made of, `text` what one
+    row is.
+    """
+
+    file: str
+    result: str
+    text: str
+    rows: "pl.DataFrame"
 
 
 @dataclass(frozen=True)
@@ -76,8 +92,17 @@ class Extras:
     """Further figures for programs (JSON, Dagster metadata, the catalog), such as `f1`."""
     verdict: str | None = None
     warnings: tuple[str, ...] = ()
+    caution: str | None = None
+    """What goes with every word in the model's favour, wherever its verdict stands."""
     series: tuple[str, ...] = ()
     """Columns of the predictions that say of which series a row is: rows of one series err alike."""
     past_skills: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """By the name of a baseline: the model's skill against it over windows as long as the hold-out, from earlier origins."""
     judgement: Judgement | None = None
+    actions: tuple[str, ...] = ()
+    """What to do now, most urgent first, if the model is worth going by; else the report says what to do instead."""
+    downloads: tuple[Download, ...] = ()
+    unit: str = ""
+    """What the target is counted in, as it stands behind a figure: `EUR`, `days`."""
+    per: str = ""
+    """What one judged row is: `store and week`."""

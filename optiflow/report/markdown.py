@@ -31,6 +31,8 @@ def to_markdown(report: Report) -> str:
         f"## {_text(title(report))}",
         f"**{_text(report.verdict)}**",
         "\n".join(f"- {_text(headline.label)}: **{_text(headline.value)}**" for headline in report.headlines),
+        "\n".join(_actions(report)),
+        "\n".join(_downloads(report)),
         "\n".join(f"- {_text(warning)}" for warning in warnings),
         *("\n".join(_table(table)) for table in report.tables),
         "\n".join(_comparison(report)),
@@ -40,6 +42,19 @@ def to_markdown(report: Report) -> str:
         f"Pipeline {report.pipeline}, upload version `{report.version[:12]}`, written {moment(report.created_at)}.",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _actions(report: Report) -> Iterator[str]:
+    if report.actions:
+        yield "**What to do now**"
+        yield ""
+        yield from (f"{place}. {_text(action)}" for place, action in enumerate(report.actions, 1))
+
+
+def _downloads(report: Report) -> Iterator[str]:
+    for table in report.downloads:
+        where = f" `{table.address}`" if table.address else ""
+        yield f"- {_text(table.text)} {wording.count(table.rows, 'row')}: `{table.file}` beside the page.{where}"
 
 
 def _text(value: str) -> str:

@@ -111,6 +111,17 @@ class BaselineScore:
 
 
 @dataclass(frozen=True)
+class TableFile:
+    """A whole table as a file beside the page: its name, what one row is, its size, and where the lake has it."""
+
+    file: str
+    text: str
+    rows: int
+    columns: int
+    address: str
+
+
+@dataclass(frozen=True)
 class Contribution:
     """How far a feature moves a prediction on average: mean |SHAP|, in units of the target."""
 
@@ -145,6 +156,8 @@ class RunFacts:
     job: TrainingJob | None = None
     notes: tuple[str, ...] = ()
     """Further warnings in plain words, shown with the report's own."""
+    tables_at: dict[str, str] = field(default_factory=dict)
+    """Where the lake has the results: name -> address."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +185,11 @@ class Report(RunFacts):
     further_metrics: dict[str, float | None] = field(default_factory=dict)
     skill_of: str = "squared error"
     """The error that `skill` and the verdict compare."""
+    actions: tuple[str, ...] = ()
+    downloads: tuple[TableFile, ...] = ()
+    unit: str = ""
+    per: str = ""
+    """As in `Extras`."""
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from optiflow.report.canvas import draw
+from optiflow.report.canvas import NARROW, WIDE, draw
 from optiflow.report.drawings import (
     feature_contributions,
     learning_curve,
@@ -33,7 +33,8 @@ SLUG = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 class Plot:
     """One plot: its title, a line on how to read it, and the same drawing as SVG and as PNG.
 
-    `own` plots are the pipeline's, the others those of every report.
+    `own` plots are the pipeline's, as wide as the page, with a `narrow` drawing for a phone; the others those of every
+    report, two beside each other.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Plot:
     svg: str
     png: bytes
     own: bool = False
+    narrow: str = ""
 
 
 def draw_plots(report: Report, predictions: pl.DataFrame | None, figures: Sequence[Figure] = ()) -> list[Plot]:
@@ -112,4 +114,7 @@ def _of_model(report: Report) -> Iterator[Plot]:
 
 
 def _plot(key: str, title: str, how_to_read: str, drawing: "Callable[[Axes], None]", own: bool = False) -> Plot:
-    return Plot(key, title, how_to_read, *draw(drawing), own=own)
+    if not own:
+        return Plot(key, title, how_to_read, *draw(drawing, name=key))
+    narrow, png = draw(drawing, NARROW, key)
+    return Plot(key, title, how_to_read, draw(drawing, WIDE, key)[0], png, own=True, narrow=narrow)

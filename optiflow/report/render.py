@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from optiflow.report import wording
+from optiflow.report.downloads import addresses
 from optiflow.report.model import Report
 from optiflow.report.plots import Plot
 from optiflow.report.tables import written_table
@@ -40,10 +41,12 @@ def comparison(report: Report) -> list[ComparisonRow]:
     ]
 
 
-def to_html(report: Report, plots: Sequence[Plot]) -> str:
+def to_html(report: Report, plots: Sequence[Plot], files: Mapping[str, bytes] | None = None, folder: str = "") -> str:
     """The page: no script, and no request to anywhere when it is opened.
 
     Args:
+        files: The tables of `table_files`: small ones are in the page, the others lie beside it under their names.
+        folder: Where beside the page those others lie, if not next to it.
         report: The report; its names and values come from users' files and are escaped.
         plots: The drawings of `draw_plots`, shown in this order: the pipeline's own ones before the comparison with
             baselines, the others after it.
@@ -55,6 +58,7 @@ def to_html(report: Report, plots: Sequence[Plot]) -> str:
         style=_packaged("report.css"),
         comparison=comparison(report) if report.baselines else [],
         tables=[written_table(table) for table in report.tables],
+        addresses=addresses(files or {}, folder),
         figures=[plot for plot in plots if plot.own],
         plots=[plot for plot in plots if not plot.own],
     )
@@ -101,10 +105,10 @@ def _template() -> "Template":
         vintage=wording.vintage,
         as_yaml=as_yaml,
         # matplotlib has escaped the names in its drawings; everything else on the page is escaped by jinja2.
-        drawing=lambda plot: Markup(plot.svg),
+        drawing=Markup,
         css=Markup,
     )
-    environment.globals.update(count=wording.count, the=wording.the)
+    environment.globals.update(count=wording.count, the=wording.the, measured=wording.measured)
     return environment.from_string(_packaged("report.html"))
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from optiflow.report import wording
 from optiflow.report.extras import Cell, ReportTable
 
+PAGE_ROWS = 500
+"""Rows of a table that a page shows: more than anybody reads, and under 200 kilobytes. The rest is in the download."""
+
 PERCENT = re.compile(rf"[-{wording.MINUS}+]?[\d,.]+\s?%")
 
 
@@ -46,7 +49,7 @@ def written_table(table: ReportTable) -> WrittenTable:
         table.title,
         table.text,
         table.header,
-        tuple(tuple(_written(cell) for cell in row) for row in table.rows),
+        tuple(tuple(_written(cell, table.decimals) for cell in row) for row in table.rows),
         tuple(_is_number(column) for column in columns),
     )
 
@@ -63,12 +66,19 @@ def _plain(cell: object) -> Cell:
     return str(cell)
 
 
-def _written(cell: Cell) -> str:
+def shown_of(rows: int, what: str, file: str, most: int = PAGE_ROWS) -> str:
+    """A sentence on what a table that shows the first `most` rows leaves out, and where it is; nothing where all are there."""
+    return f"The first {most:,} of {wording.count(rows, what)}; the download {file} has all." if rows > most else ""
+
+
+def _written(cell: Cell, decimals: int | None) -> str:
     if isinstance(cell, str):
         return cell
     if isinstance(cell, int):
         return f"{cell:,}".replace("-", wording.MINUS)
-    return wording.number(cell)
+    if cell is None or decimals is None:
+        return wording.number(cell)
+    return f"{cell:,.{decimals}f}".replace("-", wording.MINUS)
 
 
 def _is_number(column: tuple[Cell, ...]) -> bool:

@@ -3,6 +3,7 @@
 What belongs here: words and rounding. What does not: figures, and the sentences that judge a model (`verdict`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optiflow.report.model import Period
@@ -87,3 +88,21 @@ def period(dates: Period | None) -> str:
 def vintage(kind: str) -> str:
     """How a FRED series' figures were dated, in plain words; a kind without words is shown as it is."""
     return VINTAGES.get(kind, kind)
+
+
+def measured(value: float | None, unit: str = "") -> str:
+    """A number with its unit: `12,346 EUR`."""
+    return f"{number(value)} {unit}" if unit and value is not None else number(value)
+
+
+def titled(name: str, unit: str = "") -> str:
+    """A column's or axis' name with its unit: `Forecast (EUR)`."""
+    return f"{name} ({unit})" if unit else name
+
+
+def listed(names: Sequence[object], most: int = 3) -> str:
+    """`A, B and C`; of more than `most` the first ones and how many more: `A, B, C and 4 more`."""
+    said = [str(name) for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(said)} and {len(names) - most:,} more"
+    return " and ".join(filter(None, (", ".join(said[:-1]), *said[-1:])))

@@ -10,6 +10,7 @@ from optiflow.upload.faults import quote
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 1 << 18
 SAMPLE_RECORDS = 500
+MAX_TITLE_LINES, MIN_TABLE_WIDTH, MIN_ROWS_BELOW = 20, 3, 5
 
 
 def detect_delimiter(body: bytes, file_name: str) -> str:
@@ -36,6 +37,37 @@ def detect_delimiter(body: bytes, file_name: str) -> str:
             "tab or |, and put the column names in the first row."
         )
     return max(scores, key=scores.__getitem__)
+
+
+def title_lines(head: bytes) -> int:
+    """How many lines stand above the header, such as a title and a date; 0 unless that is plain.
+
+    It is where some later line has the number of fields of nearly all lines below it, each of them text, and the lines above
+    it have less than half as many.
+
+    Args:
+        head: UTF-8 text that begins with the file's first line.
+    """
+    lines = head[:SAMPLE_BYTES].decode(errors="replace").splitlines()[:SAMPLE_RECORDS]
+    for delimiter in DELIMITERS:
+        try:
+            records = [next(csv.reader([line], delimiter=delimiter), []) for line in lines]
+        except csv.Error:
+            return 0
+        filled = [sum(bool(field.strip()) for field in record) for record in records]
+        first = next((at for at, count in enumerate(filled) if count), 0)
+        for at in range(first + 1, min(len(records), first + MAX_TITLE_LINES)):
+            width = len(records[at])
+            if width < MIN_TABLE_WIDTH or filled[at] < width:
+                continue
+            below = [record for record, count in zip(records[at + 1 :], filled[at + 1 :], strict=True) if count]
+            is_header = all(any(letter.isalpha() for letter in field) for field in records[at])
+            regular = sum(len(record) == width for record in below) >= 0.9 * len(below) and len(below) >= MIN_ROWS_BELOW
+            others = max(_width(lines[above], other) for above in range(first, at) for other in DELIMITERS)
+            if is_header and regular and max(filled[first:at]) * 2 < width and others < width:
+                return at
+            break
+    return 0
 
 
 def refuse_mixed(ragged: Iterable[tuple[int, list[str]]], delimiter: str, width: int, file_name: str) -> None:

@@ -8,10 +8,12 @@ from difflib import get_close_matches
 
 import polars as pl
 
+from optiflow.column_names import by_likelihood_as_date, by_likelihood_as_target
 from optiflow.errors import UserError
 from optiflow.options import DatasetOptions
+from optiflow.proposals import ProposalError
 from optiflow.split import ROW
-from optiflow.upload.faults import options_lines, quote, quote_all
+from optiflow.upload.faults import quote, quote_all
 
 
 def check_named_columns(names: Sequence[str], options: DatasetOptions, file_name: str) -> None:
@@ -38,7 +40,7 @@ def numeric_columns(frame: pl.DataFrame) -> list[str]:
 
 
 def missing_target(frame: pl.DataFrame, dates: list[str], options: DatasetOptions, file_name: str) -> UserError:
-    """The error for options without a target: lists the numeric columns and shows the options file to write.
+    """The error for options without a target: lists the numeric columns and proposes the likeliest that would do.
 
     Args:
         frame: The typed table.
@@ -47,14 +49,18 @@ def missing_target(frame: pl.DataFrame, dates: list[str], options: DatasetOption
         file_name: For messages.
     """
     numbers = numeric_columns(frame)
-    if not numbers:
-        return UserError(
-            f"{file_name}: no target is set, and no column is numeric. Upload a table with the number to predict."
-        )
-    date_column = options.date_column or (dates[0] if dates else "<your date column>")
-    lines = options_lines(file_name, target=numbers[-1], date_column=date_column)
-    return UserError(
-        f"{file_name}: no target is set. Name the column to predict; the numeric columns are {quote_all(numbers)}. {lines}"
+    enough = (1 - options.max_rejected_fraction) * frame.height
+    usable = [n for n in numbers if frame[n].count() >= enough and frame[n].drop_nulls().n_unique() > 1]
+    if not usable:
+        which = "no column is numeric" if not numbers else "no numeric column varies and is filled throughout"
+        return UserError(f"{file_name}: no target is set, and {which}. Upload a table with the number to predict.")
+    way = {"target": by_likelihood_as_target(usable)[0]}
+    if options.date_column is not None or dates:
+        way["date_column"] = options.date_column or by_likelihood_as_date(dates)[0]
+    return ProposalError(
+        f"{file_name}: no target is set. Name the column to predict; the numeric columns are {quote_all(numbers)}.",
+        file_name,
+        way,
     )
 
 
@@ -69,8 +75,8 @@ def target_not_numeric(frame: pl.DataFrame, target: str, examples: list[str], fi
 def column_not_numeric(column: str, examples: list[str], file_name: str) -> UserError:
     """The error for a column whose role is a number, but that is mostly text."""
     return UserError(
-        f"{file_name}, column {quote(column)}: is not numeric (for example {quote_all(examples)}). Mend it, or say in the "
-        "options file under columns: which column holds the numbers."
+        f"{file_name}, column {quote(column)}: is not numeric (for example {quote_all(examples)}). Write numbers into it, or, if "
+        "another column holds them, name that one with the option columns."
     )
 
 
@@ -82,9 +88,16 @@ def only_date_column(dates: list[str], file_name: str) -> str:
     """
     if len(dates) == 1:
         return dates[0]
-    found = f"several columns hold dates: {quote_all(dates)}" if dates else "no column reads as dates"
-    lines = options_lines(file_name, date_column=dates[0] if dates else "<your date column>")
-    raise UserError(f"{file_name}: no date_column is set and {found}. Name the one to use. {lines}")
+    if not dates:
+        raise UserError(
+            f"{file_name}: no date_column is set and no column reads as dates. Add a column with the day of each row, written "
+            "as 2024-12-31, or name the one that holds it with date_column and say with date_format how it is written."
+        )
+    raise ProposalError(
+        f"{file_name}: no date_column is set and several columns hold dates: {quote_all(dates)}. Name the one to use.",
+        file_name,
+        {"date_column": by_likelihood_as_date(dates)[0]},
+    )
 
 
 def _hint(name: str, names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ Heavy modules are imported by the command that needs them, so that `--help` and 
 import errno
 import json
 import sys
+import time
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ import click
 from optiflow import __version__
 from optiflow.errors import JobFailedError, OptiflowError, UserError
 from optiflow_dagster.cli.database import db
+from optiflow_dagster.cli.datasets import compare, delete, export, rename
 from optiflow_dagster.cli.endpoint import endpoint
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Commands(click.Group):
             _fail(str(error), WRONG_INPUT)
         except OptiflowError as error:
             _fail(str(error), FAILED)
+        except click.Abort:
+            _fail("Nothing was changed.", FAILED)  # the question was answered with no, or not at all
         except KeyboardInterrupt:
             _fail(
                 "Interrupted. A training job that has begun goes on; run the same command again to take it up.",
@@ -89,16 +93,19 @@ def main() -> None:
     multiple=True,
     help="Any other option as key=value, such as split.strategy=random. Repeatable.",
 )
+@click.option("--into", help="Add FILE to the folder of this dataset, such as one file a day.")
 def upload(
     file: Path,
     pipeline: str,
+    into: str | None,
     target: str | None,
     date_column: str | None,
     series: str | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Check FILE, then put it and its options into the landing folder."""
+    """Check FILE, or a folder of files, then put it and its options into the landing folder."""
     from optiflow_dagster.cli.landing import land, parse_assignments
+    from optiflow_dagster.cli.landing_folder import land_folder, land_into
     from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
 
     source, spec = file.absolute(), pipeline_named(pipeline)
@@ -106,8 +113,12 @@ def upload(
     flags |= {k: v for k, v in (("target", target), ("date_column", date_column)) if v is not None}
     if series is not None:
         flags["fred_series"] = [part.strip() for part in series.split(",") if part.strip()]
-    dataset, table = land(open_workplace(), spec, source, flags)
-    said = [f"{table.rows_in:,} rows", f"{table.rejected['row'].n_unique():,} rejected"]
+    if into is not None:
+        dataset, table = land_into(open_workplace(), spec, source, into, flags)
+    else:
+        dataset, table = (land_folder if source.is_dir() else land)(open_workplace(), spec, source, flags)
+    said = [f"{table.rows_in:,} rows", f"{table.rejected['row'].n_unique() - table.left_out:,} rejected"]
+    said += [f"{table.left_out:,} left out"] if table.left_out else []
     said += [f"{table.merged:,} merged"] if table.merged else []
     said += [f"target {table.target}"] if table.target else []
     click.echo(f"{file.name}: {', '.join(said)}, dates in {table.date_column}.")
@@ -127,17 +138,19 @@ def run(pipeline: str, dataset: str) -> None:
 
 
 @main.command()
+@click.option("--all", "every", is_flag=True, help="All lines of long tables.")
 @click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
-def status(as_json: bool) -> None:
-    """Show datasets, jobs and models."""
+def status(every: bool, as_json: bool) -> None:
+    """Show datasets, one a line; what runs, what failed and why; jobs, models and where the reports lie."""
     from optiflow_dagster.cli import show
+    from optiflow_dagster.cli.status import print_status
+    from optiflow_dagster.cli.status import status as everything
     from optiflow_dagster.cli.workplace import open_workplace
 
-    rows = show.status(open_workplace())
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps(everything(open_workplace()), indent=2))
     else:
-        show.print_status(show.console(), rows)
+        print_status(show.console(), open_workplace(), every=every)
 
 
 @main.command()
@@ -148,17 +161,49 @@ def status(as_json: bool) -> None:
 def report(pipeline: str, dataset: str, revision: str | None, as_json: bool) -> None:
     """Show the newest report of DATASET under its own options, or that of any revision.
 
-    What options for one run alone led to has a revision of its own.
+    What options for one run alone led to has a revision of its own. If a newer report is being made, or its run failed,
+    that is said first, on standard error.
     """
     from optiflow_dagster.cli import show
+    from optiflow_dagster.cli.under_way import under_way
     from optiflow_dagster.cli.workplace import open_workplace, pipeline_named
 
     workplace, spec = open_workplace(), pipeline_named(pipeline)
-    record, found = show.report_of(workplace, spec, dataset, revision)
+    now = under_way(workplace, spec, dataset) if revision is None else None
+    try:
+        record, found = workplace.installation.find_report(spec, dataset, revision)
+    except UserError as error:
+        raise now.instead_of_a_report(error) if now else error from None
+    if now:
+        click.echo(now.beside_a_report(), err=True)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
         show.print_report(show.console(), workplace, spec, record)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from-start", is_flag=True, help="All rows, as if it had never been pulled.")
+def pull(name: str, from_start: bool) -> None:
+    """Put what is new in the source NAME of sources.yaml into the landing folder."""
+    from optiflow_dagster.cli.workplace import open_workplace
+
+    sources = open_workplace().adapters.sources
+    found = sources.pull(name, from_start=from_start)
+    for note in found.notes:
+        click.echo(f"Note: {note}")
+    read = f"{found.read:,} rows read in {found.pages:,} {'page' if found.pages == 1 else 'pages'}"
+    reached = "" if found.mark is None else f", up to {found.mark}"
+    if found.file is None:
+        click.echo(f"{name}: nothing new ({read}{reached}).")
+        return
+    source = sources.described()[name]
+    click.echo(f"{name}: {found.rows:,} new rows ({read}{reached}).")
+    click.echo(
+        f"Put into dataset {source.dataset}: {found.file}. If Dagster is running (make dev) it will be taken; else: "
+        f"optiflow run {source.pipeline} {source.dataset}"
+    )
 
 
 @main.group()
@@ -184,8 +229,8 @@ def search(text: str, limit: int, as_json: bool) -> None:
         click.echo("No series found. Try fewer or other words.")
 
 
-main.add_command(db)
-main.add_command(endpoint)
+for command in (db, endpoint, compare, delete, export, rename):
+    main.add_command(command)
 
 
 @main.command()
@@ -228,7 +273,10 @@ def _run(pipeline: str, dataset: str) -> None:
 
     console = show.console()
     workplace, spec = open_workplace(), pipeline_named(pipeline)
-    find_upload(workplace.adapters.storage, pipeline, check_dataset_id(dataset))
+    store = workplace.adapters.catalog.open()
+    find_upload(
+        workplace.adapters.storage, pipeline, check_dataset_id(dataset), lambda: store.file_name(pipeline, dataset)
+    )
     console.print(f"{pipeline} {dataset}", style="bold")
 
     from optiflow_dagster.cli.progress import execute
@@ -236,6 +284,7 @@ def _run(pipeline: str, dataset: str) -> None:
     from optiflow_dagster.partitions import DATASETS
     from optiflow_dagster.pools import free_abandoned_slots
 
+    began = time.monotonic()
     with workplace.instance() as instance:
         free_abandoned_slots(instance)
         instance.add_dynamic_partitions(str(DATASETS[pipeline].name), [dataset])
@@ -243,8 +292,8 @@ def _run(pipeline: str, dataset: str) -> None:
         failures = execute(definitions, f"{pipeline}_job", dataset, instance, console)
     if failures:
         raise _as_error(failures[0])
-    record, found = show.report_of(workplace, spec, dataset)
-    show.print_outcome(console, workplace, record, spec, found)
+    record, found = workplace.installation.find_report(spec, dataset)
+    show.print_outcome(console, workplace, record, spec, found, time.monotonic() - began)
 
 
 def _as_error(failure: "StepFailure") -> OptiflowError:

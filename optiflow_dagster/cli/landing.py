@@ -1,6 +1,8 @@
 """`optiflow upload`: check a file as the pipeline will, then put it and its options into the landing folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,24 +10,28 @@ import yaml
 
 from optiflow.dataset_id import OPTIONS_SUFFIX, dataset_id, file_stem
 from optiflow.errors import UserError
-from optiflow.fred.enrichment import series_coverage
-from optiflow.options import merge_options, parse_options_file
+from optiflow.fred.enrichment import refuse_taken_names
+from optiflow.options import DatasetOptions, is_text, merge_options
+from optiflow.options_beside import read_options_beside
 from optiflow.pipelines.spec import Pipeline
-from optiflow.upload import Upload, read_upload
+from optiflow.plain_yaml import read_yaml
+from optiflow.proposals import ProposalError
+from optiflow.upload.reading import Upload, read_upload
 from optiflow_dagster.cli.workplace import Workplace
 from resources.landing import LandedFile, Landing, landing_prefix, read_landing, read_options
+from resources.storage import Storage
+from resources.storage.base import HIDDEN
 
-LISTS = ("fred_series", "drop_columns", "keep_columns")
+LISTS = ("fred_series", "drop_columns", "keep_columns", "sheet", "null_values", "fill_down")
 LONGEST_NAME_BYTES = 255 - len(OPTIONS_SUFFIX)
 """File systems allow 255 bytes, and the options file has a longer name than the table."""
-TEXTS = ("target", "date_column", "date_format")
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
     """`("split.seed=3", "drop_columns=a,b")` as nested options.
 
     Raises:
-        UserError: an assignment has no `=` or a value that is not YAML.
+        UserError: an assignment has no `=`, contradicts another one, or its value is not YAML.
     """
     options: dict[str, Any] = {}
     for text in assignments:
@@ -36,18 +42,19 @@ def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
         target = options
         for parent in parents:
             target = target.setdefault(parent, {})
-        try:
-            target[key] = _value(key, value) if not parents else yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"--option {text!r}: {value!r} is not a plain value.") from error
+            if not isinstance(target, dict):
+                raise UserError(f"--option {text!r}: {parent} has a value already. Give one of the two.")
+        if isinstance(target.get(key), dict):
+            raise UserError(f"--option {text!r}: parts of {key} are given already. Give one of the two.")
+        target[key] = _value((*parents, key), value, f"--option {text[:60]!r}")
     return options
 
 
-def _value(key: str, text: str) -> Any:
-    if key in LISTS:
+def _value(path: tuple[str, ...], text: str, where: str) -> Any:
+    if path[-1] in LISTS:
         return _split(text)
-    # As it is: `%` cannot begin a plain value of YAML, and a column may be named 2024.
-    return text if key in TEXTS else yaml.safe_load(text)
+    # As it is: `%` cannot begin a plain value of YAML, and a column may be named 2024, No or `Voucher #`.
+    return text if is_text(path) else read_yaml(text, where)
 
 
 def _split(value: str) -> list[str]:
@@ -68,6 +75,7 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     """
     if not source.is_file():
         raise UserError(f"{source} is not a file.")
+    refuse_passed_over(source.name, HIDDEN)
     dataset = dataset_id(source.name)
     if len(source.name.encode()) > LONGEST_NAME_BYTES:
         raise UserError(f"{source.name[:60]}…: the name is longer than {LONGEST_NAME_BYTES} bytes: shorten it.")
@@ -75,36 +83,76 @@ def land(workplace: Workplace, pipeline: Pipeline, source: Path, flags: Mapping[
     landing = read_landing(storage, pipeline.name)
     if source.name in landing.faults:
         raise UserError(landing.faults[source.name])
-    options, where = _options_beside(source)
+    options, where = read_options_beside(source)
     if not options:
         options, where = _options_landed(workplace, pipeline, source.name), f"options of {dataset}"
-    merge_options(options, where=where)  # alone, so that the message says which of the two is wrong
-    merged = merge_options(options, flags, where=f"options for {source.name} (flags and {where})")
-    effective = merge_options(pipeline.default_options, merged.model_dump(exclude_unset=True, mode="json"), where=where)
-    pipeline.hyperparameters(effective)
-    upload = read_upload(source, source.name, effective, pipeline)
-    dates = upload.accepted[upload.date_column]
-    for series_id in effective.fred_series:
-        series_coverage(workplace.adapters.fred.observations(series_id), dates)
+    given, effective = options_for(pipeline, source.name, options, flags, where)
+    with options_as_flags():
+        upload = read_upload(source, source.name, effective, pipeline, workplace.settings.read_limits)
+    check_series(workplace, upload, effective)
     _refuse_other_name(landing, dataset, source.name)
     target = f"{landing_prefix(pipeline.name)}/{source.name}"
-    written = merged.model_dump(exclude_unset=True, mode="json")
-    if written:
-        text = yaml.safe_dump(written, allow_unicode=True, sort_keys=False)
-        storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
+    put_options(storage, target, given)
     storage.put_file(target, source)
-    return dataset, upload
+    remarks = pipeline.remarks(upload.accepted, effective)
+    return dataset, replace(upload, notes=(*upload.notes, *remarks))
 
 
-def _options_beside(source: Path) -> tuple[dict[str, Any], str]:
-    beside = source.with_name(source.name + OPTIONS_SUFFIX)
-    if not beside.is_file():
-        return {}, "options"
+def refuse_passed_over(name: str, beginnings: Sequence[str]) -> None:
+    """Make sure that what is put into the landing folder is read there.
+
+    Raises:
+        UserError: names that begin so are passed over.
+    """
+    if found := next((text for text in beginnings if name.startswith(text)), None):
+        raise UserError(
+            f"{name!r} would be passed over: names that begin with {found!r} are those of temporary, hidden or marker files. "
+            "Rename it."
+        )
+
+
+def options_for(
+    pipeline: Pipeline, name: str, options: Mapping[str, Any], flags: Mapping[str, Any], where: str
+) -> tuple[dict[str, Any], DatasetOptions]:
+    """What the user has given for an upload, to be written beside it, and with it what holds for it.
+
+    Raises:
+        UserError: they are wrong; says which of file and flags is.
+    """
+    merge_options(options, where=where)  # alone, so that the message says which of the two is wrong
+    merged = merge_options(options, flags, where=f"options for {name} (flags and {where})")
+    given = merged.model_dump(exclude_unset=True, mode="json")
+    effective = merge_options(pipeline.default_options, given, where=where)
+    pipeline.hyperparameters(effective)
+    return given, effective
+
+
+@contextmanager
+def options_as_flags() -> Iterator[None]:
+    """Say options that would help as what to add to the command."""
     try:
-        text = beside.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{beside.name}: not UTF-8 text; save it as UTF-8.") from error
-    return parse_options_file(text, beside.name), beside.name
+        yield
+    except ProposalError as error:
+        raise UserError(error.as_flags()) from error
+
+
+def check_series(workplace: Workplace, upload: Upload, options: DatasetOptions) -> None:
+    """Refuse FRED series that would fail later: all that it takes is known now.
+
+    Raises:
+        UserError, TransientError: as the FRED resource says, or a column has the name of a series.
+    """
+    refuse_taken_names(upload.accepted.columns, options.fred_series)
+    for series_id in options.fred_series:
+        fred = workplace.adapters.fred
+        fred.coverage(fred.observations(series_id), upload.accepted[upload.date_column])
+
+
+def put_options(storage: Storage, target: str, given: Mapping[str, Any]) -> None:
+    """Put an upload's options in place, before the upload."""
+    if given:
+        text = yaml.safe_dump(dict(given), allow_unicode=True, sort_keys=False)
+        storage.write_bytes(target + OPTIONS_SUFFIX, text.encode())
 
 
 def _options_landed(workplace: Workplace, pipeline: Pipeline, name: str) -> dict[str, Any]:

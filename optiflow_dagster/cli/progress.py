@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 from rich.console import Console
+from rich.text import Text
 
 from optiflow_dagster.internals import RunFailureReason
 from optiflow_dagster.run_launcher import PROCESS_TAG, own_process
@@ -43,16 +44,19 @@ class Progress:
 
     console: Console
     failures: list[StepFailure] = field(default_factory=list)
-    _began: float = field(default_factory=time.monotonic)
+    _done_at: float = field(default_factory=time.monotonic)
+    """When the step began or its last asset was done: each line says what its own took."""
 
     def __call__(self, event: dg.EventLogEntry) -> None:
         """Called by Dagster with every event of the run."""
         happened = event.dagster_event
         if happened is None:
             if event.level == logging.INFO and event.step_key:
-                self.console.print(f"    [dim]{event.user_message}[/dim]", highlight=False, soft_wrap=True)
+                self.console.print(f"    {event.user_message}", style="dim", soft_wrap=True)
             return
-        if happened.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+        if happened.event_type == dg.DagsterEventType.STEP_START:
+            self._done_at = time.monotonic()
+        elif happened.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             self._say_materialized(happened)
         elif happened.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             self._say_checked(happened)
@@ -66,18 +70,17 @@ class Progress:
         shown = [_short(key, materialization.metadata.get(key)) for key in keys]
         rows = materialization.metadata.get("dagster/partition_row_count")
         shown += [f"{rows.value:,} rows"] if rows else []
-        seconds = time.monotonic() - self._began
-        self.console.print(
-            f"  [green]✓[/green] {name:<15} {seconds:5.1f} s  {'  '.join(filter(None, shown))}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        now = time.monotonic()
+        seconds, self._done_at = now - self._done_at, now
+        line = f" {name:<15} {seconds:5.1f} s  {'  '.join(filter(None, shown))}"
+        self.console.print(Text.assemble("  ", ("✓", "green"), line), soft_wrap=True)
 
     def _say_checked(self, event: dg.DagsterEvent) -> None:
         check = event.asset_check_evaluation_data
         if not check.passed:
             word = "warning" if check.severity is dg.AssetCheckSeverity.WARN else "failed"
-            self.console.print(f"  [yellow]![/yellow] {word}: check {check.check_name} of {check.asset_key.path[-1]}")
+            line = f" {word}: check {check.check_name} of {check.asset_key.path[-1]}"
+            self.console.print(Text.assemble("  ", ("!", "yellow"), line))
 
 
 def _short(key: str, value: dg.MetadataValue | None) -> str:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import dagster as dg
 
+from optiflow.disk import make_private
 from optiflow.errors import UserError
-from optiflow.pipelines import PIPELINES
-from optiflow.pipelines.spec import Pipeline
+from optiflow.pipelines import pipeline_named
 from resources.adapters import Adapters
+from resources.installation import Installation
 from resources.settings import Settings, load_settings
+
+__all__ = ["Workplace", "open_workplace", "pipeline_named"]
 
 DAGSTER_YAML = "dagster.yaml"
 
@@ -23,6 +26,11 @@ class Workplace:
 
     settings: Settings
     adapters: Adapters
+
+    @property
+    def installation(self) -> Installation:
+        """What it holds, for reading."""
+        return Installation(self.adapters)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
@@ -41,6 +49,8 @@ def open_workplace() -> Workplace:
     home = _project_folder()
     os.chdir(home)
     settings = load_settings(home=home)
+    if settings.env == "local":
+        make_private(settings.work_dir)  # before Dagster makes it as folders are made, which everybody can look into
     return Workplace(settings, Adapters.of(settings))
 
 
@@ -60,14 +70,3 @@ def _project_folder() -> Path:
     raise UserError(
         f"{here} is not in an OptiFlow project: run this in the project's folder, or set OPTIFLOW_HOME to it."
     )
-
-
-def pipeline_named(name: str) -> Pipeline:
-    """The pipeline of this name.
-
-    Raises:
-        UserError: there is none; lists those that there are.
-    """
-    if name not in PIPELINES:
-        raise UserError(f"There is no pipeline {name!r}: use {', '.join(PIPELINES)}.")
-    return PIPELINES[name]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from optiflow_dagster.event_damage import DamagedEventsError, reading_events_of
+from optiflow_dagster.run_cause import why_it_failed
 from optiflow_dagster.sensors.run_failure_delivery import REAL, Message, sender
 from optiflow_dagster.sensors.run_failure_message import alert
 from optiflow_dagster.sensors.run_failure_outbox import Failure, Outbox, send_all
@@ -102,30 +103,7 @@ def _failed_before(instance: dg.DagsterInstance, event: dg.EventLogRecord) -> bo
 
 def _message(instance: dg.DagsterInstance, run_id: str) -> Message | None:
     run = instance.get_run_by_id(run_id)
-    return None if run is None else alert(run, _first_cause(instance, run_id))
-
-
-def _first_cause(instance: dg.DagsterInstance, run_id: str) -> str:
-    try:
-        events = [record.event_log_entry.dagster_event for record in _failures_of(instance, run_id)]
-    except DamagedEventsError as error:
-        return str(error)
-    for event in filter(None, events):
-        if not event.is_step_failure:
-            continue
-        failure = event.step_failure_data
-        if failure.user_failure_data and failure.user_failure_data.description:
-            return failure.user_failure_data.description
-        if failure.error:
-            # Dagster wraps what an asset raised in an error that only names the step.
-            return (failure.error.cause or failure.error).message.strip()
-    said = (event.message for event in filter(None, events) if event.event_type == FAILED)
-    return next(said, None) or "No cause was recorded."
-
-
-def _failures_of(instance: dg.DagsterInstance, run_id: str) -> list[dg.EventLogRecord]:
-    with reading_events_of(run_id):
-        return list(instance.get_records_for_run(run_id, of_type={FAILED, dg.DagsterEventType.STEP_FAILURE}).records)
+    return None if run is None else alert(run, why_it_failed(instance, run_id))
 
 
 def _place(run: dg.DagsterRun) -> tuple[str | None, str | None]:

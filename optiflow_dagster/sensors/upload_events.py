@@ -6,14 +6,18 @@ once. A bucket that reports all of its objects reports what this sensor remember
 every tick would write, and be told of it, for ever.
 """
 
+import time
 from collections.abc import Collection
+from dataclasses import replace
 
 import dagster as dg
 
-from optiflow.dataset_id import dataset_id
+from optiflow.dataset_id import OPTIONS_SUFFIX
 from optiflow.errors import TransientError, UserError
 from optiflow_dagster.asked_runs import count_queued_uploads
 from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.folder_pace import pause_ns
+from optiflow_dagster.sensors.former_ids import id_in_use
 from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events_decision import (
     Arrival,
@@ -21,11 +25,13 @@ from optiflow_dagster.sensors.upload_events_decision import (
     is_upload,
     read_events,
     read_progress,
+    take_folders,
     write_progress,
 )
 from optiflow_dagster.sensors.uploads_cursor import keep, recall
 from optiflow_dagster.sensors.uploads_decision import RUNS_AHEAD
-from resources.storage import S3Storage
+from resources.landing import LandedFile, read_landing
+from resources.storage import UPLOADS, S3Storage, StoredObject
 from resources.upload_events import UnreadableMessageError, UploadEvent, read_message
 from resources.upload_queue import Message, UploadQueue
 
@@ -33,7 +39,11 @@ UNREADABLE = "lake/unreadable-messages"
 
 
 def evaluate(
-    context: dg.SensorEvaluationContext, storage: S3Storage, queue: UploadQueue, pipelines: Collection[str]
+    context: dg.SensorEvaluationContext,
+    storage: S3Storage,
+    queue: UploadQueue,
+    pipelines: Collection[str],
+    settle_ns: int = 0,
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick: delete what the last one has dealt with, then read what is new."""
     try:
@@ -47,23 +57,36 @@ def evaluate(
         reading = read_events(events, progress.known, **place, pipelines=pipelines)
         spare = {receipt for receipt, found in told.items() if not any(is_upload(event, **place) for event in found)}
         queue.delete(spare)
-        # Options alone are followed by their table, whose event will come; without one there is nothing to run.
-        arrivals = [a for a in reading.arrivals if not a.options_only or storage.exists(a.key)]
-        read = Progress(tuple(receipt for receipt in told if receipt not in spare), reading.known)
+        arrivals = [arrival for found in reading.arrivals if (arrival := _placed(storage, found))]
+        inside = {f"{a.pipeline}/{a.name}": a for a in arrivals if a.in_folder}
+        new = {name: arrival.run_key for name, arrival in inside.items()}
+        taken, folders = take_folders(
+            progress.folders,
+            (_all_folders(storage, pipelines) if memory.fault else {}) | new,
+            [name for name, arrival in inside.items() if arrival.new_options],
+            now_ns=time.time_ns(),
+            settle_ns=settle_ns,
+            pause_ns=lambda name: pause_ns(storage, _folder(storage, name)),
+        )
+        read = Progress(tuple(receipt for receipt in told if receipt not in spare), reading.known, folders)
         cursor = keep(storage, memory, write_progress(memory.text, read), context.cursor)
     except (TransientError, UserError) as error:
         return dg.SkipReason(f"Cannot read the upload queue: {error}")
+    asked = [(a.pipeline, LandedFile(StoredObject(a.key, 0, 0, "")), a.run_key) for a in arrivals if not a.in_folder]
+    asked += [(name.partition("/")[0], _folder(storage, name), run_key) for name, run_key in taken.items()]
     requests, partitions = [], {}
-    for arrival in arrivals:
+    for pipeline, file, run_key in asked:
         try:
-            dataset = dataset_id(arrival.name)
+            dataset = id_in_use(context.instance, pipeline, file.dataset, file.stem)
         except UserError as error:
             context.log.warning(str(error))
             notes.append(str(error))
             continue
-        partitions.setdefault(arrival.pipeline, set()).add(dataset)
-        requests.append(_request(arrival, dataset))
+        partitions.setdefault(pipeline, set()).add(dataset)
+        requests.append(_request(pipeline, dataset, run_key))
+    waiting = sum(drops.run_key is not None for drops in folders.values())
     notes += [*reading.passed_over, *([memory.fault] if memory.fault else [])]
+    notes += [f"Folders that collect files until they are due: {waiting}."] if waiting else []
     drop_replaced(context.instance, requests)
     return dg.SensorResult(
         run_requests=requests,
@@ -71,6 +94,28 @@ def evaluate(
         cursor=cursor,
         skip_reason=None if requests else " ".join(notes[:10]) or "No new upload in the queue.",
     )
+
+
+def _placed(storage: S3Storage, arrival: Arrival) -> Arrival | None:
+    """The arrival, if there is something to run: options alone are followed by their table, whose event will come."""
+    if not arrival.options_only or storage.exists(arrival.key):
+        return arrival
+    return replace(arrival, in_folder=True) if next(storage.walk(arrival.key), None) else None
+
+
+def _all_folders(storage: S3Storage, pipelines: Collection[str]) -> dict[str, str]:
+    """Every folder of files, and a run key for its state: what had come to them is looked through again."""
+    files = {
+        f"{pipeline}/{file.name}": file for pipeline in pipelines for file in read_landing(storage, pipeline).files
+    }
+    return {name: f"{name}@{file.etag}" for name, file in files.items() if file.is_folder}
+
+
+def _folder(storage: S3Storage, name: str) -> LandedFile:
+    """A folder by `<pipeline>/<name>`, with its options; its files do not matter here."""
+    key = f"{UPLOADS}/{name}"
+    folder = StoredObject(key, 0, 0, "")
+    return LandedFile(folder, storage.stat(key + OPTIONS_SUFFIX), parts=(folder,))
 
 
 def _limit(instance: dg.DagsterInstance, pipelines: Collection[str]) -> int:
@@ -97,5 +142,5 @@ def _read(
     return told, notes
 
 
-def _request(arrival: Arrival, dataset: str) -> dg.RunRequest:
-    return dg.RunRequest(run_key=arrival.run_key, job_name=f"{arrival.pipeline}_training_job", partition_key=dataset)
+def _request(pipeline: str, dataset: str, run_key: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key=run_key, job_name=f"{pipeline}_training_job", partition_key=dataset)

@@ -1,17 +1,19 @@
-"""`uploads_sensor`: a file in a landing folder becomes a run of its pipeline's first part."""
+"""`uploads_sensor`: a file in a landing folder, or a folder of files, becomes a run of its pipeline's first part."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
-from optiflow.dataset_id import dataset_id
 from optiflow.errors import TransientError, UserError
 from optiflow.pipelines import PIPELINES
 from optiflow_dagster.asked_runs import count_queued_uploads, with_runs
 from optiflow_dagster.jobs import PipelineJobs
 from optiflow_dagster.partitions import DATASETS
+from optiflow_dagster.sensors.folder_pace import pause_ns
+from optiflow_dagster.sensors.former_ids import id_in_use
 from optiflow_dagster.sensors.replaced_runs import drop_replaced
 from optiflow_dagster.sensors.upload_events import evaluate
 from optiflow_dagster.sensors.uploads_cursor import keep, recall
@@ -23,11 +25,12 @@ from optiflow_dagster.sensors.uploads_decision import (
     Position,
     Upload,
     choose_uploads,
+    digest,
     read_cursor,
     write_cursor,
 )
 from resources.aws.client import hurried
-from resources.landing import LandedFile, landing_prefix, read_landing
+from resources.landing import LandedFile, landing_prefix, left_alone, read_landing
 from resources.storage import S3Storage, Storage
 from resources.upload_queue import UploadQueue
 
@@ -55,11 +58,11 @@ def uploads_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def uploads_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
-        """Watches uploads/<pipeline>/ and starts a run for every new or changed file, once it is complete."""
+        """Watches uploads/<pipeline>/ and starts a run for every new or changed file or folder, once it is complete."""
         with hurried():
             if queue_url is not None:
                 assert isinstance(storage, S3Storage)
-                return evaluate(context, storage, UploadQueue(queue_url), jobs)
+                return evaluate(context, storage, UploadQueue(queue_url), jobs, int(settle_seconds * 1e9))
             try:
                 return _listed(context, storage)
             except (TransientError, UserError) as error:
@@ -94,13 +97,14 @@ def uploads_sensor(
                 overlap=S3_OVERLAP if isinstance(storage, S3Storage) else DISK_OVERLAP,
                 unreadable=[f"{landing_prefix(name)}/{table}" for table in landing.faults],
                 have_runs=_have_runs(context.instance, name),
+                pause_ns=partial(pause_ns, storage),
             )
             faults += _clock_faults(landing.folder, decisions[name])
         for fault in faults:
             context.log.warning(fault)
         positions = {name: decision.position for name, decision in decisions.items()}
         cursor = keep(storage, memory, write_cursor(positions, memory.text), context.cursor)
-        return _result(context, decisions, faults, cursor)
+        return _result(context, storage, decisions, faults, cursor)
 
     return uploads_sensor
 
@@ -132,25 +136,35 @@ def _waits(file: LandedFile, now_ns: int) -> str:
     return f"{file.name} is empty or still being written."
 
 
+def _gathers(folder: LandedFile, position: Position) -> str:
+    due = position.folders[digest(folder.table.key)].due_ns
+    return f"What is new in {folder.name}/ waits until {_told(due)}, as its option retrain_every says."
+
+
 def _result(
-    context: dg.SensorEvaluationContext, decisions: Mapping[str, Decision], faults: list[str], cursor: str
+    context: dg.SensorEvaluationContext,
+    storage: Storage,
+    decisions: Mapping[str, Decision],
+    faults: list[str],
+    cursor: str,
 ) -> dg.SensorResult:
     requests: list[dg.RunRequest] = []
     partitions: list[dg.AddDynamicPartitionsRequest] = []
     notes = faults[:10]
     for name, decision in decisions.items():
-        ids: list[str] = []
-        for upload in decision.take:
-            try:
-                dataset = dataset_id(upload.file.name)
-            except UserError as error:
-                context.log.warning(str(error))
-                notes.append(str(error))
-                continue
-            ids.append(dataset)
-            requests.append(_request(name, dataset, upload))
-        partitions += [DATASETS[name].build_add_request(sorted(set(ids)))] if ids else []
+        named = _named(context, name, decision.take, notes)
+        alone = left_alone(storage, name, {dataset: upload.file for dataset, upload in named})
+        for dataset, upload in named:
+            if dataset in alone:
+                told = f"{upload.file.name} is left alone: its dataset was deleted, and the file has not changed since."
+                context.log.warning(told)
+                notes.append(told)
+        taken = [(dataset, upload) for dataset, upload in named if dataset not in alone]
+        requests += [_request(name, dataset, upload) for dataset, upload in taken]
+        ids = {dataset for dataset, _ in taken}
+        partitions += [DATASETS[name].build_add_request(sorted(ids))] if ids else []
         notes += [_waits(file, time.time_ns()) for file in decision.waiting[:10]]
+        notes += [_gathers(file, decision.position) for file in decision.gathering[:10]]
         notes += [f"{decision.more} more files wait until the queue of runs is shorter."] if decision.more else []
     drop_replaced(context.instance, requests)
     return dg.SensorResult(
@@ -159,6 +173,20 @@ def _result(
         cursor=cursor,
         skip_reason=None if requests else " ".join(notes) or f"No new file for {', '.join(PIPELINES)}.",
     )
+
+
+def _named(
+    context: dg.SensorEvaluationContext, pipeline: str, uploads: Sequence[Upload], notes: list[str]
+) -> list[tuple[str, Upload]]:
+    """The uploads with their dataset ids; one whose name makes none is told."""
+    found: list[tuple[str, Upload]] = []
+    for upload in uploads:
+        try:
+            found.append((id_in_use(context.instance, pipeline, upload.file.dataset, upload.file.stem), upload))
+        except UserError as error:
+            context.log.warning(str(error))
+            notes.append(str(error))
+    return found
 
 
 def _request(pipeline: str, dataset: str, upload: Upload) -> dg.RunRequest:

@@ -40,6 +40,15 @@ class Overlap:
 
 
 @dataclass(frozen=True)
+class FolderTaken:
+    """A folder as it was taken last: marks of its files and of its options, and before when it is not taken again."""
+
+    files: str
+    options: str
+    due_ns: int
+
+
+@dataclass(frozen=True)
 class Position:
     """How far a landing folder has been read: all of it before `since_ns`; from there to `at_ns` only `seen` files.
 
@@ -48,6 +57,8 @@ class Position:
     that were sent in parts all are read before `in_parts_since_ns`, which is the earlier one.
 
     `options` has the tables that were read with options, and which those were: their removal leaves no time behind.
+    `folders` has each folder of files as it was taken last: what is removed from one leaves no time behind either, and a
+    file of any age may be moved in.
     """
 
     at_ns: int = 0
@@ -55,6 +66,7 @@ class Position:
     since_ns: int = 0
     in_parts_since_ns: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, FolderTaken] = field(default_factory=dict)
 
     def removed_options(self, file: LandedFile) -> str | None:
         """The mark of the options that the table was read with and has no longer."""
@@ -62,11 +74,22 @@ class Position:
 
     def has_read(self, file: LandedFile) -> bool:
         """Whether the file, as it is now, was read already."""
+        if file.is_folder:
+            taken = self.folders.get(digest(file.table.key))
+            return taken is not None and (taken.files, taken.options) == (digest(file.table.etag), _state(file.options))
         if self.removed_options(file) is not None:
             return False
         if file.changed_ns < (self.in_parts_since_ns if is_in_parts(file) else self.since_ns):
             return True
         return file.changed_ns <= self.at_ns and mark(file) in self.seen
+
+    def gathers(self, file: LandedFile, now_ns: int) -> bool:
+        """Whether a folder that was taken not long ago only collects what is dropped there now.
+
+        New options do not wait: somebody has just written them.
+        """
+        taken = self.folders.get(digest(file.table.key)) if file.is_folder else None
+        return taken is not None and now_ns < taken.due_ns and taken.options == _state(file.options)
 
 
 def is_in_parts(file: LandedFile) -> bool:
@@ -106,6 +129,8 @@ class Decision:
     take: list[Upload]
     position: Position
     waiting: list[LandedFile] = field(default_factory=list)
+    gathering: list[LandedFile] = field(default_factory=list)
+    """Folders in which something is new, that are not due yet."""
     more: int = 0
     """New files left for the next tick, to keep the work of one tick bounded."""
     rewound_from_ns: int | None = None
@@ -126,6 +151,7 @@ def choose_uploads(
     overlap: Overlap = Overlap(),
     unreadable: Collection[str] = (),
     have_runs: HaveRuns = lambda _: (),
+    pause_ns: Callable[[LandedFile], int] = lambda _: 0,
 ) -> Decision:
     """Take the oldest new files, at most `limit`.
 
@@ -139,6 +165,7 @@ def choose_uploads(
         unreadable: Keys of tables that are there and cannot be taken now.
         have_runs: Asked only if there are more new files than may be taken: after the clock was ahead, or when the
             marks are lost, thousands that have their runs would else hold up what has just landed.
+        pause_ns: How long a folder that is taken now only collects afterwards.
 
     A file that changed less than `settle_ns` ago may still be growing and waits, as does everything after it, so that
     the position never passes a file that was not taken. An empty file is passed over: its first byte makes it new.
@@ -150,19 +177,24 @@ def choose_uploads(
     listing = list(files)
     rewound_from_ns = position.at_ns if position.at_ns > now_ns else None
     if rewound_from_ns is not None:
-        position = Position(options=position.options)
-    new = sorted((f for f in listing if not position.has_read(f)), key=lambda f: (f.changed_ns, f.table.key))
+        folders = {name: replace(taken, due_ns=0) for name, taken in position.folders.items()}
+        position = Position(options=position.options, folders=folders)
+    unread = [f for f in listing if not position.has_read(f)]
+    gathering = [f for f in unread if position.gathers(f, now_ns)]
+    new = sorted((f for f in unread if f not in gathering), key=lambda f: (f.changed_ns, f.table.key))
     settled = [f for f in new if now_ns - f.changed_ns >= settle_ns]
     uploads = [Upload(f, position.removed_options(f)) for f in settled]
     count, take = _up_to(limit, uploads, have_runs)
     passed = settled[:count]
-    left = {f.table.key for f in new} - {f.table.key for f in passed}
+    left = {f.table.key for f in unread} - {f.table.key for f in passed}
     options = _options(position, listing, left.union(unreadable))
-    if passed:
-        position = _moved(position, listing, passed, overlap)
+    folders = _folders(position, passed, lambda file: now_ns + pause_ns(file))
+    if files := [f for f in passed if not f.is_folder]:
+        position = _moved(position, [f for f in listing if not f.is_folder], files, overlap)
     return Decision(
         take=take,
-        position=replace(position, options=options),
+        position=replace(position, options=options, folders=folders),
+        gathering=gathering,
         waiting=[f for f in new if now_ns - f.changed_ns < settle_ns] + [f for f in passed if f.table.size == 0],
         more=len(settled) - len(passed),
         rewound_from_ns=rewound_from_ns,
@@ -194,7 +226,21 @@ def _options(position: Position, listing: list[LandedFile], left: set[str]) -> d
     return before | {digest(f.table.key): _state(f.options) for f in read if f.options is not None}
 
 
-def _state(options: StoredObject) -> str:
+def _folders(
+    position: Position, passed: list[LandedFile], due_ns: Callable[[LandedFile], int]
+) -> dict[str, FolderTaken]:
+    """Each folder as it was taken last, those that cannot be read just now included."""
+    taken = dict(position.folders)
+    for file in passed:
+        if file.is_folder:
+            state = FolderTaken(digest(file.table.etag), _state(file.options), due_ns(file))
+            taken[digest(file.table.key)] = state
+    return taken
+
+
+def _state(options: StoredObject | None) -> str:
+    if options is None:
+        return ""
     # With the time: S3's ETag is the same for the same bytes, and these may be put and removed again and again.
     return digest(f"{options.etag}@{options.modified_ns}")
 
@@ -222,7 +268,14 @@ def read_cursor(text: str | None) -> dict[str, Position]:
     if data.get("version") != CURSOR_VERSION:
         return {}
     return {
-        name: Position(p["at_ns"], frozenset(p["seen"]), p["since_ns"], p["in_parts_since_ns"], p.get("options", {}))
+        name: Position(
+            p["at_ns"],
+            frozenset(p["seen"]),
+            p["since_ns"],
+            p["in_parts_since_ns"],
+            p.get("options", {}),
+            {folder: FolderTaken(*taken) for folder, taken in p.get("folders", {}).items()},
+        )
         for name, p in data["positions"].items()
     }
 
@@ -236,6 +289,7 @@ def write_cursor(positions: Mapping[str, Position], before: str | None = None) -
             "in_parts_since_ns": p.in_parts_since_ns,
             "seen": sorted(p.seen),
             "options": dict(sorted(p.options.items())),
+            **({"folders": {n: list(vars(t).values()) for n, t in sorted(p.folders.items())}} if p.folders else {}),
         }
         for name, p in sorted(positions.items())
     }

@@ -1,7 +1,7 @@
 """Error codes of AWS by what they mean to us. What does not belong here: what is said of them (`errors`)."""
 
 MISSING = ("404", "NoSuchKey", "NotFound")
-PRECONDITION = ("412", "PreconditionFailed")
+PRECONDITION = ("412", "PreconditionFailed", "ConditionalRequestConflict")
 PASSING = (
     "Throttling",
     "ThrottlingException",

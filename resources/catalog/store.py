@@ -80,6 +80,11 @@ class CatalogStore:
         found = self._read(query.order_by(*_STANDING_FIRST).limit(1))
         return _dataset(found[0]) if found else None
 
+    def file_name(self, pipeline: str, dataset: str) -> str | None:
+        """The file that a dataset was made from last; None where nothing was."""
+        known = self.dataset(pipeline, dataset)
+        return known.file_name if known else None
+
     def datasets(self) -> list[DatasetRecord]:
         """Every revision of every dataset: the standing ones first, of each sort the one used last first.
 
@@ -245,6 +250,12 @@ class CatalogStore:
     def models(self) -> list[ModelRecord]:
         """Every model, the newest first."""
         return [ModelRecord(**row) for row in self._read(sa.select(models).order_by(models.c.created_at.desc()))]
+
+    def remove_dataset(self, pipeline: str, dataset: str) -> None:
+        """Take all rows of a dataset away, in every table or in none."""
+        with self._engine.begin() as connection:
+            for table in (jobs, models, datasets):
+                connection.execute(sa.delete(table).where(table.c.pipeline == pipeline, table.c.dataset == dataset))
 
     def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

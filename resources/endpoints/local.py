@@ -4,14 +4,13 @@ What belongs here: which model serves, kept in the lake, and answering. What doe
 which the module gives that the pipeline names as its `serving`.
 
 The state lies in `lake/<pipeline>/endpoint/<retailer>/state.json`, put in place whole; who changes it holds the lock of
-`state.lock` beside it from reading to writing. A deleted endpoint leaves a state without models, since nothing in the
-lake is ever removed. A state that cannot be read (a restored backup, a broken disk) is a failed endpoint, which the
+`state.lock` beside it from reading to writing. A deleted endpoint leaves a state without models, which goes
+with the rest of its dataset. A state that cannot be read (a restored backup, a broken disk) is a failed endpoint, which the
 next deployment mends.
 """
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import threading
@@ -39,6 +38,7 @@ from resources.endpoints.contract import (
 )
 from resources.endpoints.models import checked_model, serving_of
 from resources.storage import LAKE, FileStorage, Storage
+from resources.storage.locks import locked
 
 LOADED_MODELS = 16
 """So many stay in memory, those asked last; a model of 900 trees is a few MB."""
@@ -217,20 +217,6 @@ class LocalEndpoints(dg.ConfigurableResource):
             raise UserError(
                 f"The endpoint of {retailer!r}: {where} is a folder. Move it away, then run again."
             ) from error
-
-
-def locked(storage: FileStorage, key: str) -> int:
-    """The lock as an open file; closing it gives it back, and so does the end of the process."""
-    path = storage.path(key)
-    while True:
-        if not path.exists():
-            storage.write_bytes(key, b"")
-        lock = os.open(path, os.O_RDWR)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # Another process may have put its own file in place before this one was locked.
-        if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
-            return lock
-        os.close(lock)
 
 
 def _served(said: dict[str, Any]) -> Served | None:

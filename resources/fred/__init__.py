@@ -17,6 +17,7 @@ from pydantic import Field
 from optiflow.errors import TransientError, UserError
 from optiflow.fred import series as fred_series
 from optiflow.fred import snapshot
+from optiflow.fred.enrichment import SeriesCoverage, series_coverage
 from resources.fred.api import SEARCH_SCHEMA, FredApi
 from resources.fred.http import FRED_URL, KEY_PAGE, FredHttp, VintagesRefusedError
 from resources.http_retries import Timing
@@ -95,6 +96,27 @@ class FredResource(dg.ConfigurableResource):
                 "%s Using the copy of %s of %s.", error, series_id, f"{when:%F %H:%M} UTC"
             )
             return frame
+
+    def coverage(self, series: pl.DataFrame, dates: pl.Series) -> dict[str, SeriesCoverage]:
+        """How far each series covers rows of these dates.
+
+        Args:
+            series: Rows of `SERIES_SCHEMA`, as `observations` gives them, of any number of series.
+            dates: The rows' dates.
+
+        Raises:
+            UserError: a series has no value for any row; or the bundled snapshot, which ended years ago and must not pass for
+                macro data of today, ends before most of them.
+        """
+        coverage = series_coverage(series, dates)
+        outdated = [series_id for series_id, covered in coverage.items() if covered.rows_stale > len(dates) / 2]
+        if self.source == SNAPSHOT and outdated:
+            last = ", ".join(f"{series_id} ({coverage[series_id].last_available})" for series_id in outdated)
+            raise UserError(
+                f"The bundled FRED snapshot ends before most of these rows: {last}. Set FRED_API_KEY to fetch today's "
+                f"figures (a key is free at {KEY_PAGE}), or take the series out of fred_series."
+            )
+        return coverage
 
     def fetch(self, series_id: str) -> pl.DataFrame:
         """The series anew from its source, put into the cache.

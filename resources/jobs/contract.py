@@ -169,6 +169,10 @@ class Jobs(Protocol):
         """Ask a running job to end; returns at once."""
         ...
 
+    def remove(self, name: str, kind: JobKind) -> None:
+        """Take away what an ended job has left, so that its name is not adopted any more; nothing happens if there is none."""
+        ...
+
     def list_active(
         self, kinds: Collection[JobKind] = tuple(JobKind), names: Collection[str] | None = None
     ) -> list[JobState]:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -34,8 +35,17 @@ from resources.jobs.local_folder import is_unfinished, read_job, try_lock, was_l
 
 FIRST_POLL_SECONDS = 0.01
 LONGEST_POLL_SECONDS = 0.5
-SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSW|CREDENTIAL|CATALOG_URL|ALERT_URL", re.IGNORECASE)
-"""Names of environment variables that a job does not get: it needs no service, and it writes a log."""
+REMOVED_PREFIX = ".removed-"
+NEEDED = re.compile(
+    r"PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|TZ|LANG|LANGUAGE|LC_[A-Z]+|VIRTUAL_ENV|CONDA_PREFIX|XDG_CACHE_HOME|MPLCONFIGDIR"
+    r"|PYTHON(PATH|HOME|HASHSEED|UTF8|IOENCODING|UNBUFFERED|FAULTHANDLER|MALLOC|DONTWRITEBYTECODE|PYCACHEPREFIX)"
+    r"|(LD|DYLD)_(LIBRARY_PATH|PRELOAD|INSERT_LIBRARIES|FALLBACK_LIBRARY_PATH)"
+    r"|(OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|NUMBA|POLARS|RAYON|ARROW|CUDA|NVIDIA|MALLOC)_\w+"
+)
+"""Names of the environment variables that a job gets: where things are, the language, threads and memory.
+
+Nothing else: a job needs no service and writes a log, and no name tells whether a value is secret (`MYSQL_PWD`, `DB_URL`).
+"""
 
 
 class LocalJobs(dg.ConfigurableResource):
@@ -100,6 +110,16 @@ class LocalJobs(dg.ConfigurableResource):
         state = self.describe(name, kind)
         if state is not None and not state.status.is_final:
             (self._folder(name) / platform.STOP_FILE).touch()
+
+    def remove(self, name: str, kind: JobKind) -> None:
+        """Take the job's folder away, at once under its name: no crash leaves a part of it to be adopted."""
+        folder = self._folder(name)
+        away = folder.with_name(f"{REMOVED_PREFIX}{name}")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(away)
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(away)
+            shutil.rmtree(away)
 
     def list_active(
         self, kinds: Collection[JobKind] = tuple(JobKind), names: Collection[str] | None = None
@@ -197,8 +217,8 @@ def _launch(folder: Path, request: JobRequest, max_parallel: int, lock: int) -> 
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables for a job: without secrets, and with our packages on the path where they are not installed."""
-    environment = {name: value for name, value in variables.items() if not SECRET.search(name)}
+    """The variables for a job: what it needs, and our packages on the path where they are not installed."""
+    environment = {name: value for name, value in variables.items() if NEEDED.fullmatch(name)}
     root = str(Path(__file__).resolve().parents[2])
     if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         paths = [path for path in (environment.get("PYTHONPATH"), root) if path]

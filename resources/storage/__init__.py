@@ -5,11 +5,21 @@ What belongs here: one class per kind of storage, all with the methods of `Stora
 
 from urllib.parse import urlparse
 
-from resources.storage.base import LAKE, UPLOADS, Storage, StoredObject, Unreadable
+from resources.storage.base import HIDDEN, LAKE, UPLOADS, Storage, StoredObject, Unreadable
 from resources.storage.files import FileStorage
 from resources.storage.s3 import S3Storage
 
-__all__ = ["LAKE", "UPLOADS", "FileStorage", "S3Storage", "Storage", "StoredObject", "Unreadable", "storage_at"]
+__all__ = [
+    "HIDDEN",
+    "LAKE",
+    "UPLOADS",
+    "FileStorage",
+    "S3Storage",
+    "Storage",
+    "StoredObject",
+    "Unreadable",
+    "storage_at",
+]
 
 
 def storage_at(uri: str, kms_key: str | None = None) -> Storage:

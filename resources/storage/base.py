@@ -1,7 +1,7 @@
 """What the rest of OptiFlow knows of the storage: objects by key, put in place whole.
 
 Keys are relative to the storage's root and use `/`. `uploads/` belongs to the user and is only ever read (the CLI's
-`upload` is the user); everything of ours lies under `lake/`. What does not belong here: any one kind of storage.
+`upload`, `delete` and `rename` are the user); everything of ours lies under `lake/`. What does not belong here: any one kind of storage.
 """
 
 import shutil
@@ -14,10 +14,12 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from optiflow.errors import UserError
+from optiflow.errors import TransientError, UserError
 
 UPLOADS = "uploads"
 LAKE = "lake"
+HIDDEN = (".", "~$")
+"""What the names of entries begin with that no listing shows; Excel puts `~$shop.xlsx` beside a workbook that is open."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,32 @@ class Storage(dg.ConfigurableResource, ABC):
 
         Args:
             prefix: The folder, without a slash at its end.
-            unreadable: Gets the entries that are passed over because they cannot be read; one of them hides no other.
+            unreadable: Gets the entries that are passed over because they cannot be read, folders among them; one of them
+                hides no other.
         """
+
+    @abstractmethod
+    def walk(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
+        """The objects at any depth below `prefix`, in no order; arguments as of `list`.
+
+        An entry of `unreadable` has its path below `prefix` for a name; a folder among them hides all that is in it.
+        """
+
+    @abstractmethod
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """The names of the folders directly below `prefix`, sorted; none for a prefix that does not exist."""
+
+    @abstractmethod
+    def tree(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below `prefix`, in its folders too, in no order; those whose name begins with a dot included."""
+
+    @abstractmethod
+    def remove(self, key: str) -> bool:
+        """Remove an object; False if there was none."""
+
+    @abstractmethod
+    def remove_tree(self, prefix: str) -> None:
+        """Remove all objects below `prefix`; nothing happens where there is none. Repeated, it goes on where it was cut off."""
 
     @abstractmethod
     def read_bytes(self, key: str) -> bytes:
@@ -100,6 +126,27 @@ class Storage(dg.ConfigurableResource, ABC):
         """Put bytes in place."""
         with self.writing(key) as path:
             path.write_bytes(data)
+
+    def write_if_unchanged(self, key: str, data: bytes, etag: str | None) -> str:
+        """Put bytes in place unless another process has done so; on a disk whoever does holds a lock (`locks`) besides.
+
+        Args:
+            key: The object.
+            data: Its new content.
+            etag: Of the object as it was read; None if there was none.
+
+        Returns:
+            The new etag.
+
+        Raises:
+            TransientError: it is another one by now; nothing was written.
+        """
+        found = self.stat(key)
+        if (found.etag if found else None) != etag:
+            raise TransientError(f"{self.uri_for(key)} was written by another process meanwhile. It is tried again.")
+        self.write_bytes(key, data)
+        written = self.stat(key)
+        return written.etag if written else ""
 
     def put_file(self, key: str, source: Path) -> None:
         """Put a copy of a local file in place."""

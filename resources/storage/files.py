@@ -3,18 +3,20 @@
 import contextlib
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from urllib.parse import unquote, urlparse
 
 import polars as pl
 
-from optiflow.disk import make_folder, replace_on_disk
+from optiflow.disk import make_folder, replace_on_disk, to_disk
 from optiflow.errors import TransientError
 from optiflow.parquet import write_parquet
-from resources.storage.base import Storage, StoredObject, Unreadable, check_key
+from resources.storage.base import HIDDEN, Storage, StoredObject, Unreadable, check_key
 
 TEMPORARY_PREFIX = ".tmp-"
 PROBE_BYTES = 1 << 16
@@ -70,13 +72,70 @@ class FileStorage(Storage):
             return
         with entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if entry.name.startswith(HIDDEN):
                     continue
                 found = _looked_at(entry)
                 if isinstance(found, os.stat_result):
                     yield _object(f"{prefix}/{entry.name}", found)
                 elif found is not None and unreadable is not None:
                     unreadable.append(found)
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """The names of the folders directly below `prefix`, sorted; links are not followed."""
+        try:
+            with os.scandir(self.path(prefix)) as entries:
+                return tuple(sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False)))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+
+    def tree(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below `prefix`; links to folders are not followed."""
+        for folder, _, names in os.walk(self.path(prefix)):
+            for name in names:
+                path = Path(folder, name)
+                found = path.lstat()
+                yield _object(path.relative_to(self.root).as_posix(), found)
+
+    def remove(self, key: str) -> bool:
+        """Remove a file; False if there was none."""
+        try:
+            self.path(key).unlink()
+        except FileNotFoundError:
+            return False
+        to_disk(self.path(key).parent)
+        return True
+
+    def remove_tree(self, prefix: str) -> None:
+        """Remove a folder with all that is in it. Of a link to a folder the link goes: what it leads to is not ours."""
+        path = self.path(prefix)
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_symlink():
+                path.unlink()
+            else:
+                shutil.rmtree(path)
+
+    def walk(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
+        """The objects at any depth below `prefix`. Links are followed, but not back to a folder above."""
+        yield from self._below(prefix, "", [] if unreadable is None else unreadable, frozenset())
+
+    def _below(
+        self, prefix: str, inside: str, unreadable: "list[Unreadable]", above: frozenset[str]
+    ) -> Iterator[StoredObject]:
+        folder = "/".join(filter(None, (prefix, inside)))
+        above |= {os.path.realpath(self.path(folder))}
+        entries: list[Unreadable] = []
+        yield from self.list(folder, entries)
+        for entry in entries:
+            name = "/".join(filter(None, (inside, entry.name)))
+            if not entry.is_folder:
+                unreadable.append(replace(entry, name=name))
+            elif os.path.realpath(self.path(f"{folder}/{entry.name}")) in above:
+                unreadable.append(Unreadable(name, "a link back to a folder above it"))
+            else:
+                try:
+                    yield from self._below(prefix, name, unreadable, above)
+                except PermissionError as error:
+                    unreadable.append(Unreadable(name, error.strerror or type(error).__name__, is_folder=True))
 
     @contextlib.contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -114,7 +173,7 @@ class FileStorage(Storage):
         """
         if not self.exists(key):
             raise FileNotFoundError(self.uri_for(key))
-        return pl.scan_parquet(self.path(key))
+        return pl.scan_parquet(self.path(key), glob=False)  # a `[` in the path is a letter like any other
 
     def write_parquet(self, key: str, frame: pl.DataFrame | pl.LazyFrame) -> None:
         """Put a frame in place as Parquet (zstd); a lazy frame is streamed."""

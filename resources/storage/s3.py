@@ -13,16 +13,18 @@ from urllib.parse import urlparse
 
 import polars as pl
 
+from optiflow.errors import TransientError, UserError
 from resources.aws.client import client
 from resources.aws.errors import aws_errors
 from resources.aws.objects import download, reading
-from resources.storage.base import Storage, StoredObject, Unreadable, check_key
+from resources.storage.base import HIDDEN, Storage, StoredObject, Unreadable, check_key
 from resources.storage.s3_parquet import polars_errors, polars_options, sink
 
 PART_BYTES = 16 << 20
 """Size of the parts of a large object, and the size from which an object is sent in parts."""
 
 THREADS = 8
+KEYS_A_REQUEST = 1000
 
 
 class S3Storage(Storage):
@@ -61,22 +63,74 @@ class S3Storage(Storage):
         return StoredObject(key, head["ContentLength"], _nanoseconds(head["LastModified"]), _etag(head))
 
     def list(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
-        """The objects directly below `prefix`; nothing for a prefix without objects. None of them is unreadable.
+        """The objects directly below `prefix`; nothing for a prefix without objects. Only folders are unreadable.
 
         S3's times have a grain of one second, and of an object sent in parts the time is that of the first request.
         """
-        folder = f"{self.full_key(prefix)}/"
-        start = len(folder)
+        start = len(self.full_key(prefix)) + 1
+        for page in self._pages(prefix, Delimiter="/"):
+            for item in page.get("Contents", ()):
+                if (name := item["Key"][start:]) and not name.startswith(HIDDEN):
+                    yield _object(f"{prefix}/{name}", item)
+            for folder in page.get("CommonPrefixes", ()):
+                name = folder["Prefix"][start:].removesuffix("/")
+                if unreadable is not None and name and not name.startswith(HIDDEN):
+                    unreadable.append(Unreadable(name, "a folder", is_folder=True))
+
+    def walk(self, prefix: str, unreadable: "list[Unreadable] | None" = None) -> Iterator[StoredObject]:
+        """The objects at any depth below `prefix`, in one listing."""
+        start = len(self.full_key(prefix)) + 1
+        for page in self._pages(prefix):
+            for item in page.get("Contents", ()):
+                name = item["Key"][start:]
+                # A console marks an empty folder by an object whose name ends with a slash.
+                if name and not name.endswith("/") and not any(part.startswith(HIDDEN) for part in name.split("/")):
+                    yield _object(f"{prefix}/{name}", item)
+
+    def _pages(self, prefix: str, **asked: str) -> Iterator[dict[str, Any]]:
         with aws_errors(f"list {self.uri_for(prefix)}/"):
-            pages = (
-                client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/")
-            )
-            for page in pages:
+            listing = client("s3").get_paginator("list_objects_v2")
+            yield from listing.paginate(Bucket=self.bucket, Prefix=f"{self.full_key(prefix)}/", **asked)
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """The first parts of the keys below `prefix` that have further ones, sorted."""
+        folder = f"{self.full_key(prefix)}/"
+        with aws_errors(f"list {self.uri_for(prefix)}/"):
+            pages = client("s3").get_paginator("list_objects_v2")
+            found = pages.paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/")
+            names = (item["Prefix"][len(folder) : -1] for page in found for item in page.get("CommonPrefixes", ()))
+            return tuple(sorted(names))
+
+    def tree(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below `prefix`."""
+        folder = f"{self.full_key(prefix)}/"
+        with aws_errors(f"list {self.uri_for(prefix)}/"):
+            for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder):
                 for item in page.get("Contents", ()):
-                    name = item["Key"][start:]
-                    if name and not name.startswith("."):
-                        modified = _nanoseconds(item["LastModified"])
-                        yield StoredObject(f"{prefix}/{name}", item["Size"], modified, _etag(item))
+                    key = f"{prefix}/{item['Key'][len(folder) :]}"
+                    yield StoredObject(key, item["Size"], _nanoseconds(item["LastModified"]), _etag(item))
+
+    def remove(self, key: str) -> bool:
+        """Remove an object; in a bucket with versions the earlier ones stay. False if there was none."""
+        if not self.exists(key):
+            return False
+        with aws_errors(f"delete {self.uri_for(key)}"):
+            client("s3").delete_object(Bucket=self.bucket, Key=self.full_key(key))
+        return True
+
+    def remove_tree(self, prefix: str) -> None:
+        """Remove all objects below `prefix`, a thousand a request; in a bucket with versions the earlier ones stay."""
+        keys = [{"Key": self.full_key(found.key)} for found in self.tree(prefix)]
+        for start in range(0, len(keys), KEYS_A_REQUEST):
+            with aws_errors(f"delete {self.uri_for(prefix)}/"):
+                answer = client("s3").delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": keys[start : start + KEYS_A_REQUEST], "Quiet": True}
+                )
+            for error in answer.get("Errors", ()):
+                raise UserError(
+                    f"Cannot delete s3://{self.bucket}/{error['Key']}: {error.get('Code')}, {error.get('Message')}. "
+                    "Allow s3:DeleteObject there, then run it again."
+                )
 
     def read_bytes(self, key: str) -> bytes:
         """The object's bytes.
@@ -123,6 +177,18 @@ class S3Storage(Storage):
         with aws_errors(f"write {self.uri_for(key)}"):
             client("s3").put_object(Bucket=self.bucket, Key=self.full_key(key), Body=data, **self._encryption())
 
+    def write_if_unchanged(self, key: str, data: bytes, etag: str | None) -> str:
+        """Upload bytes unless the object is another one by now; S3 itself compares."""
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        try:
+            with aws_errors(f"write {self.uri_for(key)}"):
+                answer = client("s3").put_object(
+                    Bucket=self.bucket, Key=self.full_key(key), Body=data, **condition, **self._encryption()
+                )
+        except FileNotFoundError as error:
+            raise TransientError(f"{self.uri_for(key)} was removed meanwhile. It is tried again.") from error
+        return _etag(answer)
+
     def scan_parquet(self, key: str) -> pl.LazyFrame:
         """A Parquet object as a lazy frame; only the columns that are asked for are fetched.
 
@@ -150,6 +216,10 @@ def _transfer() -> Any:
     from boto3.s3.transfer import TransferConfig
 
     return TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=THREADS)
+
+
+def _object(key: str, item: Any) -> StoredObject:
+    return StoredObject(key, item["Size"], _nanoseconds(item["LastModified"]), _etag(item))
 
 
 def _nanoseconds(time: Any) -> int:

@@ -69,7 +69,7 @@ def fit(rows: "pa.Table") -> Encodings:
     times = {name: np.bincount(values, minlength=TIMES[name]) / rows.num_rows for name, values in moment.items()}
     known = (len(words["item_id"]), len(words["transaction_type"]))
     groups = Groups(codes["item_id"], codes["transaction_type"], *known)
-    usual = fit_usual(groups, {name: rows[name].to_numpy() for name in AMOUNTS})
+    usual = fit_usual(groups, {name: rows[name].cast("float64").to_numpy() for name in AMOUNTS})
     return Encodings(words, rarity, times, usual, rows.num_rows)
 
 

@@ -68,9 +68,9 @@ def refuse_missing_numbers(rows: "pa.Table") -> None:
     """Refuse rows that no score can be said of.
 
     Raises:
-        UserError: a number or a time is missing.
+        UserError: a quantity or a time is missing.
     """
-    for name in (*AMOUNTS, "created_at"):
+    for name in ("quantity", "created_at"):
         if rows[name].null_count:
             first = rows["row"][int(rows[name].is_null().to_numpy().argmax())].as_py()
             raise UserError(
@@ -78,9 +78,16 @@ def refuse_missing_numbers(rows: "pa.Table") -> None:
             )
 
 
+def amount_of(rows: "pa.Table", name: str) -> "np.ndarray":
+    """An amount as float64, NaN where it is missing."""
+    import pyarrow as pa
+
+    return rows[name].cast(pa.float64()).to_numpy()
+
+
 def slice_of(rows: "pa.Table", known: Encodings) -> Slice:
     """The rows as arrays."""
-    quantity, price, total = (rows[name].to_numpy() for name in AMOUNTS)
+    quantity, price, total = (amount_of(rows, name) for name in AMOUNTS)
     codes = {key: encode(rows[key], known.arrays[key]) for key in KEYS}
     codes[PAIR] = pairs(codes["item_id"], codes["transaction_type"], len(known.words["transaction_type"]) + 1)
     return Slice(quantity, price, total, hours_of(rows["created_at"]), codes)
@@ -97,15 +104,34 @@ def fill_matrix(matrix: "np.ndarray", rows: Slice, known: Encodings) -> None:
     np.copysign(size, quantity, out=into["quantity"])
     total = rows.total_amount.astype(np.float32)
     np.copysign(np.log(np.abs(total) + np.float32(1)), total, out=into["total_amount"])
+    _put_usual_totals(into["total_amount"], rows, known)
     price = np.log(np.maximum(rows.unit_price.astype(np.float32), 0) + np.float32(LOG_OFFSET["unit_price"]))
     for name, values in (("abs_quantity", size), ("unit_price", price)):
         group = rows.codes[GROUP[FEATURES[name]]]
         np.subtract(values, known.usual.middle[name][group], out=into[name])
         into[name] *= known.usual.inverse_spread[name][group]
+    if known.usual.absent("unit_price"):
+        into["unit_price"][:] = 0
+    else:
+        np.nan_to_num(into["unit_price"], copy=False, nan=0.0)  # a price that is not told is a usual one
     for name, (values, places) in cyclic_parts(rows.hours).items():
         np.take(values, places, out=into[name])
     for key, name in zip(KEYS, ("item_id", "warehouse_id", "transaction_type_enc", "item_category_enc"), strict=True):
         np.take(known.rarity[key], rows.codes[key], out=into[name])
+
+
+def _put_usual_totals(into: "np.ndarray", rows: Slice, known: Encodings) -> None:
+    """Where a total is missing, what the quantity costs at the item's usual price; 0 where training knew no total."""
+    import numpy as np
+
+    if known.usual.absent("total_amount"):
+        into[:] = 0
+        return
+    missing = np.isnan(into)
+    if missing.any():
+        price = np.exp(known.usual.middle["unit_price"][rows.codes["item_id"][missing]])
+        quantity = rows.quantity[missing].astype(np.float32)
+        into[missing] = np.copysign(np.log(np.abs(quantity) * price + np.float32(1)), quantity)
 
 
 def sampled_matrix(rows: "pa.Table", known: Encodings, limit: int, seed: int) -> "np.ndarray":

@@ -39,6 +39,8 @@ def phrases(
 
 def in_words(value: object) -> str:
     """A cell for people; a number has at most two decimals, none where it is whole."""
+    if value is None:
+        return "not known"
     if not isinstance(value, float):
         return str(value)
     return f"{value:.0f}" if value.is_integer() else f"{value:.2f}"

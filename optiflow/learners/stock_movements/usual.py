@@ -4,7 +4,7 @@ What belongs here: counting amounts by item and type. What does not: ids, words 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ class Usual:
     inverse_spread: "Mapping[str, np.ndarray]"
     typed: "np.ndarray"
 
+    def absent(self, name: str) -> bool:
+        """Whether no training row had the amount: it then tells nothing of any movement."""
+        import numpy as np
+
+        return bool(np.isnan(self.ranges[name][0, 0]))
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -51,10 +57,20 @@ class Groups:
     known_types: int
 
     def by_item(self, values: "np.ndarray") -> "np.ndarray":
-        """Quantiles (items + 1, 3); all rows' for an unseen item."""
+        """Quantiles (items + 1, 3); all rows' for an item that has none of its own."""
         found = _quantiles(self.items, values, self.known_items + 1)
-        found[-1] = _quantiles(self.items * 0, values, 1)[0]
+        found[self.item_counts() == 0] = _quantiles(self.items * 0, values, 1)[0]
         return found
+
+    def item_counts(self) -> "np.ndarray":
+        """Training rows of each item."""
+        import numpy as np
+
+        return np.bincount(self.items, minlength=self.known_items + 1)
+
+    def among(self, rows: "np.ndarray") -> "Groups":
+        """The groups of some of the rows, `rows` being true for them."""
+        return replace(self, items=self.items[rows], types=self.types[rows])
 
     def by_pair(self, values: "np.ndarray") -> "np.ndarray":
         """Quantiles (groups, 3); the item's where the group has few rows, the type's for an unseen item."""
@@ -86,22 +102,40 @@ def pairs(items: "np.ndarray", types: "np.ndarray", places: int) -> "np.ndarray"
 
 
 def fit(groups: Groups, amounts: "Mapping[str, np.ndarray]") -> Usual:
-    """Count the amounts of the training rows."""
+    """Count the amounts of the training rows; a price or a total may be NaN, and its row then tells nothing of it."""
     import numpy as np
 
     size = np.log(np.abs(amounts["quantity"]) + LOG_OFFSET["abs_quantity"])
-    price = np.log(np.maximum(amounts["unit_price"], 0) + LOG_OFFSET["unit_price"])
-    sizes, prices = groups.by_pair(size), groups.by_item(price)
-    price_counts = np.bincount(groups.items, minlength=groups.known_items + 1)
-    spreads = {
-        "abs_quantity": _inverse_spread(sizes, groups.pair_counts()),
-        "unit_price": _inverse_spread(prices, price_counts),
-    }
-    spreads["unit_price"][-1] = 0  # a new item's price deviates from nothing
-    ranges = {name: groups.by_pair(amounts[name])[:, [0, 2]] for name in ("quantity", "total_amount")}
-    ranges["unit_price"] = groups.by_item(amounts["unit_price"])[:, [0, 2]]
-    middle = {"abs_quantity": sizes[:, 1].astype(np.float32), "unit_price": prices[:, 1].astype(np.float32)}
+    sizes = groups.by_pair(size)
+    prices, price_spreads, price_ranges = _prices(groups, amounts["unit_price"])
+    ranges = {"quantity": groups.by_pair(amounts["quantity"])[:, [0, 2]], "unit_price": price_ranges}
+    ranges["total_amount"] = _totals(groups, amounts["total_amount"])
+    spreads = {"abs_quantity": _inverse_spread(sizes, groups.pair_counts()), "unit_price": price_spreads}
+    middle = {"abs_quantity": sizes[:, 1].astype(np.float32), "unit_price": prices.astype(np.float32)}
     return Usual(ranges, middle, spreads, groups.typed())
+
+
+def _prices(groups: Groups, price: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+    """Middle and inverse spread of the prices' logarithms by item, and the range of the prices."""
+    import numpy as np
+
+    known, places = ~np.isnan(price), groups.known_items + 1
+    if not known.any():
+        return np.zeros(places), np.zeros(places, np.float32), np.full((places, 2), np.nan)
+    priced = groups.among(known)
+    found = priced.by_item(np.log(np.maximum(price[known], 0) + LOG_OFFSET["unit_price"]))
+    spreads = _inverse_spread(found, priced.item_counts())
+    spreads[priced.item_counts() == 0] = 0  # a price of an item that had none deviates from nothing
+    return found[:, 1], spreads, priced.by_item(price[known])[:, [0, 2]]
+
+
+def _totals(groups: Groups, total: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    known = ~np.isnan(total)
+    if not known.any():
+        return np.full((len(groups.pair_counts()), 2), np.nan)
+    return groups.among(known).by_pair(total[known])[:, [0, 2]]
 
 
 def _quantiles(codes: "np.ndarray", values: "np.ndarray", places: int) -> "np.ndarray":

@@ -16,6 +16,9 @@ OWN_SHARE = 0.5
 """The pooled part is what the stores' five strongest common patterns say of a store; the rest counts half, since half
 of what sets a store-week apart is chance."""
 
+LARGEST_SWING = 4.0
+"""A store counts in the common patterns as if it swung at most so many times as far as the middle one."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -61,8 +64,12 @@ def _pool(matrix: np.ndarray) -> np.ndarray:
     if whole.sum() <= PATTERNS:
         return matrix
     means = matrix[:, whole].mean(axis=0)
-    left, sizes, right = np.linalg.svd(matrix[:, whole] - means, full_matrices=False)
-    patterns = means + (left[:, :PATTERNS] * sizes[:PATTERNS]) @ right[:PATTERNS]
+    around = matrix[:, whole] - means
+    # Patterns are least squares, and a store that swings ten times as far as the others would be one by itself.
+    swings = around.std(axis=0)
+    weights = np.minimum(1.0, LARGEST_SWING * np.median(swings) / np.maximum(swings, 1e-12))
+    left, sizes, right = np.linalg.svd(around * weights, full_matrices=False)
+    patterns = means + (left[:, :PATTERNS] * sizes[:PATTERNS]) @ right[:PATTERNS] / np.maximum(weights, 1e-12)
     pooled = matrix.copy()
     pooled[:, whole] = OWN_SHARE * matrix[:, whole] + (1 - OWN_SHARE) * patterns
     return pooled

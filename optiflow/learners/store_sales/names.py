@@ -22,6 +22,7 @@ WORDS = {
     "recent_level_and_season_of_other_stores": "Recent level, season of other stores",
     "level_of_other_stores": "Level of the other stores",
     "last_year_same_week": "Last year's week",
+    "closed": "Closed: 0",
 }
 
 

@@ -5,20 +5,22 @@ What belongs here: from rows to the matrix, and how a missing week is filled. Wh
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from optiflow.errors import UserError
 from optiflow.learners.store_sales.names import YEAR
-
-SMALLEST_SHARE = 0.01
-"""Sales below this share of the store's median are taken for that much: a logarithm needs a positive number."""
+from optiflow.learners.store_sales.odd_weeks import OddWeeks, find_odd_weeks
 
 
 @dataclass(frozen=True)
 class Panel:
-    """`logs` is weeks x stores, NaN before a store's first week only; `known` says which cells were in the file.
+    """`logs` is weeks x stores, NaN before a store's first week only; `known` says which cells the file tells of.
+
+    `odd` are the cells that were in the file, but say nothing of what the store usually sells; they are filled like missing
+    ones. `never` are stores that have rows, and sold nothing in any.
 
     Week `i` is the seven days named by `first + 7 i`, for a date anywhere in the seven days from there.
     """
@@ -27,11 +29,18 @@ class Panel:
     stores: tuple[str, ...]
     logs: np.ndarray
     known: np.ndarray
+    odd: OddWeeks
+    never: tuple[str, ...] = ()
 
     @property
     def weeks(self) -> int:
         """Number of weeks, up to the newest one of any store."""
         return self.logs.shape[0]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Weeks x stores: where the file has a row, whatever it tells."""
+        return self.known | self.odd.any
 
     def day(self, week: int) -> date:
         """The date that names a week, also one after the panel's end."""
@@ -42,7 +51,7 @@ class Panel:
         return (~np.isnan(self.logs)).sum(axis=0)
 
     def filled(self) -> int:
-        """Weeks that had to be filled: gaps, and weeks after a store's last row in which others have rows."""
+        """Weeks that had to be filled: gaps, odd weeks, and weeks after a store's last row in which others have rows."""
         return int((~np.isnan(self.logs) & ~self.known).sum())
 
     def until(self, week: int) -> "Panel":
@@ -51,19 +60,21 @@ class Panel:
         there = np.flatnonzero(known.any(axis=0))
         logs = np.where(known, self.logs[:week], np.nan)
         filled = [_fill(logs[:, store]) for store in there]
-        return Panel(self.first, tuple(self.stores[i] for i in there), np.column_stack(filled), known[:, there])
+        odd = OddWeeks(self.odd.closed[:week][:, there], self.odd.absurd[:week][:, there])
+        return Panel(self.first, tuple(self.stores[i] for i in there), np.column_stack(filled), known[:, there], odd)
 
     def columns(self, chosen: np.ndarray) -> "Panel":
         """Some of the stores."""
         stores = tuple(np.array(self.stores, dtype=object)[chosen])
-        return replace(self, stores=stores, logs=self.logs[:, chosen], known=self.known[:, chosen])
+        odd = OddWeeks(self.odd.closed[:, chosen], self.odd.absurd[:, chosen])
+        return replace(self, stores=stores, logs=self.logs[:, chosen], known=self.known[:, chosen], odd=odd)
 
 
 def read_panel(rows: pa.Table) -> Panel:
-    """The rows that have sales as a panel; missing weeks are filled by `_fill`.
+    """The rows that have sales as a panel; missing and odd weeks are filled by `_fill`.
 
     Raises:
-        UserError: there is none, or a store has two rows for one week.
+        UserError: there is none, no store ever sold anything, or a store has two rows for one week.
     """
     rows = rows.filter(rows["sales"].is_valid())
     if rows.num_rows == 0:
@@ -83,10 +94,17 @@ def read_panel(rows: pa.Table) -> Panel:
         )
     sales = np.full((int(week.max()) + 1, len(stores)), np.nan)
     sales[week, column] = rows["sales"].cast(pa.float64()).to_numpy()
+    odd = find_odd_weeks(sales)
+    sales[odd.any] = np.nan
     known = ~np.isnan(sales)
-    floor = SMALLEST_SHARE * np.array([np.median(np.maximum(sales[known[:, s], s], 0)) for s in range(len(stores))])
-    logs = np.log(np.maximum(sales, np.maximum(floor, 1e-6)))
-    return Panel(first, tuple(stores.tolist()), np.column_stack([_fill(logs[:, s]) for s in range(len(stores))]), known)
+    there = known.any(axis=0)
+    if not there.any():
+        raise UserError("every row has 0 sales: there is nothing to forecast from. Check the export.")
+    logs = np.log(sales)
+    filled = [_fill(logs[:, store]) for store in np.flatnonzero(there)]
+    named = np.array(stores.tolist(), dtype=object)
+    odd = OddWeeks(odd.closed[:, there], odd.absurd[:, there])
+    return Panel(first, tuple(named[there]), np.column_stack(filled), known[:, there], odd, tuple(named[~there]))
 
 
 def week_of(panel: Panel, day: date) -> int:
@@ -95,11 +113,30 @@ def week_of(panel: Panel, day: date) -> int:
 
 
 def _fill(series: np.ndarray) -> np.ndarray:
-    """A gap gets the straight line between its neighbours; weeks missing at the end, last year's same week (or the last one)."""
+    """Gaps and weeks missing at the end, without a look at any other store.
+
+    A gap gets what the year before sold in the same weeks, or else the year after, brought to the level on both sides; the
+    straight line between its neighbours where neither year is known. Weeks missing at the end get last year's same week
+    (or the last one).
+    """
     there = np.flatnonzero(~np.isnan(series))
     first, last = there[0], there[-1]
     filled = series.copy()
     filled[first:last] = np.interp(np.arange(first, last), there, series[there])
+    for before, after in pairwise(there.tolist()):
+        if after > before + 1:
+            filled[before + 1 : after] = _gap(series, filled, before, after)
     for week in range(last + 1, len(series)):
         filled[week] = filled[week - YEAR] if week - YEAR >= first else filled[last]
     return filled
+
+
+def _gap(series: np.ndarray, line: np.ndarray, before: int, after: int) -> np.ndarray:
+    for year in (-YEAR, YEAR):
+        if before + year < 0 or after + year >= len(series):
+            continue
+        other = series[before + year : after + year + 1]
+        if not np.isnan(other).any():
+            level = np.linspace(series[before] - other[0], series[after] - other[-1], len(other))
+            return (other + level)[1:-1]
+    return line[before + 1 : after]

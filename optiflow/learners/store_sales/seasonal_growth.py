@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from optiflow.learners.store_sales.history import History
+from optiflow.learners.store_sales.misses import mean_miss
 from optiflow.learners.store_sales.names import YEAR
 
 
@@ -67,10 +68,7 @@ def choose_growth(histories: Sequence[tuple[History, np.ndarray]]) -> Growth:
     """
 
     def loss(growth: Growth) -> float:
-        errors = [
-            np.nanmean(np.abs(np.expm1(seasonal_growth(past, growth) + past.ahead[:, None] - actual)))
-            for past, actual in histories
-        ]
+        errors = [mean_miss(seasonal_growth(past, growth) + past.ahead[:, None] - actual) for past, actual in histories]
         return float(np.mean(errors))
 
     return min(GRID, key=loss) if histories else Growth()

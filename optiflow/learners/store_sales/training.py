@@ -16,6 +16,7 @@ from optiflow.learners.store_sales.all_stores import ahead
 from optiflow.learners.store_sales.candidates import MEAN, SINGLE, TREES, Fitted
 from optiflow.learners.store_sales.history import prepare, seasonal
 from optiflow.learners.store_sales.intervals import learn_bands
+from optiflow.learners.store_sales.misses import mean_miss
 from optiflow.learners.store_sales.model import Model
 from optiflow.learners.store_sales.names import FEWEST_WEEKS, in_words
 from optiflow.learners.store_sales.panel import Panel, read_panel
@@ -56,7 +57,7 @@ def fit(rows: pa.Table, parameters: Mapping[str, Value], folder: Path, say: Say)
     panel = read_panel(rows)
     check_weeks(panel.weeks)
     horizon, date_is = int(parameters["horizon"]), str(parameters["date_is"])
-    say(f"{len(panel.stores)} stores, {panel.weeks} weeks from {panel.first}, {panel.filled()} missing weeks filled")
+    say(f"{len(panel.stores)} stores, {panel.weeks} weeks from {panel.first}, {panel.filled()} weeks filled")
     pasts = past_origins(panel, horizon, int(parameters["origins"]), STEP, date_is)
     if not pasts:
         return _fit_fallback(panel, horizon, date_is, folder, say)
@@ -116,7 +117,7 @@ def _fit_fallback(panel: Panel, horizon: int, date_is: str, folder: Path, say: S
         error[:, columns] = np.where(panel.known[after], panel.logs[after], np.nan)[:, columns] - made
         errors.append(error)
     found = np.stack(errors)
-    score = float(np.nanmean(np.abs(np.expm1(-found))))
+    score = mean_miss(-found)
     say(f"no store has history enough for a season: {fallback.LEVEL}, MAPE {score:.2%}")
     bands = learn_bands(found, panel.stores)
     Model(fallback.LEVEL, (), None, None, date_is, bands, bands).save(folder)
@@ -152,8 +153,9 @@ def _counts(panel: Panel, short: list[str], method: str) -> dict[str, Any]:
     filled, notes = panel.filled(), []
     if filled:
         notes.append(
-            f"{filled} missing store-weeks were filled: a gap by the straight line between its neighbours (of logarithms), "
-            "weeks missing at the end by last year's same week."
+            f"{filled} missing store-weeks were filled (closed and absurd weeks count as missing): a gap by the same weeks of "
+            "another year, brought to its level, or by the straight line between its neighbours (of logarithms); weeks missing "
+            "at the end by last year's same week."
         )
     if short:
         notes.append(
@@ -161,4 +163,5 @@ def _counts(panel: Panel, short: list[str], method: str) -> dict[str, Any]:
             f"{in_words(method).lower()}."
         )
     counts = {"stores": len(panel.stores), "weeks": panel.weeks, "filled_weeks": filled}
+    counts |= {"closed_weeks": int(panel.odd.closed.sum()), "absurd_weeks": int(panel.odd.absurd.sum())}
     return {**counts, "short_stores": short, "fallback": method, "notes": notes}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optiflow.learners.store_sales.history import History
+from optiflow.learners.store_sales.misses import mean_miss
 from optiflow.learners.store_sales.names import YEAR
 from optiflow.learners.store_sales.seasonal_growth import last_years
 
@@ -142,7 +143,7 @@ def tune(
         errors = []
         for past, actual in pasts:
             made = last_years(past, older) + trees.fit(past).forecast(past) + past.ahead[:, None]
-            errors.append(np.nanmean(np.abs(np.expm1(made - actual))))
+            errors.append(mean_miss(made - actual))
         return float(np.mean(errors))
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -10,6 +10,7 @@ import numpy as np
 
 from optiflow.learners.store_sales.candidates import MEAN, NAIVE, Fitted, mean, run
 from optiflow.learners.store_sales.history import History, prepare, seasonal
+from optiflow.learners.store_sales.misses import mean_miss
 from optiflow.learners.store_sales.names import SHORT_WEEKS
 from optiflow.learners.store_sales.panel import Panel
 
@@ -95,8 +96,8 @@ def mape(pasts: Sequence[Past], forecasts: Sequence[np.ndarray]) -> float:
 
 
 def mape_at(past: Past, forecast: np.ndarray) -> float:
-    """Mean absolute error as a share of the actual sales, at one origin."""
-    return float(np.nanmean(np.abs(np.expm1(forecast - past.actual))))
+    """Mean absolute error as a share of the actual sales, at one origin, as `mean_miss` has it."""
+    return mean_miss(forecast - past.actual)
 
 
 def past_skills(

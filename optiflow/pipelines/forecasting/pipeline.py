@@ -17,7 +17,7 @@ from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.forecasting.holdout import shorter_than_asked
 from optiflow.pipelines.forecasting.horizon import with_horizon
-from optiflow.pipelines.forecasting.repeats import negative_values, repeated_rows, summed
+from optiflow.pipelines.forecasting.repeats import negative_sums, negative_values, repeated_rows, summed
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs
 from optiflow.split import ROW
 
@@ -54,7 +54,7 @@ class Forecasting(Pipeline):
 
     report = "report"
     target = SALES
-    own_options = ("horizon", "duplicates")
+    own_options = ("horizon", "duplicates", "unfinished")
     scoring_reads = ("train", "test", "actuals")
     keys: ClassVar[tuple[str, ...]]
     """The columns that name a series."""
@@ -84,11 +84,11 @@ class Forecasting(Pipeline):
         return rows.with_columns(pl.col("date").cast(pl.Date))
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
-        """Sales below 0, and units that come twice unless they are to be added up."""
-        negative = negative_values(rows, SALES)
+        """Sales below 0, alone or, where units that come twice are to be added up, together; else such units."""
+        periods = self.in_periods(rows)
         if options.duplicates == "sum":
-            return negative
-        return pl.concat([negative, repeated_rows(self.in_periods(rows), self.unit_columns, self.unit)])
+            return negative_sums(periods, self.unit_columns, SALES, self.unit)
+        return pl.concat([negative_values(rows, SALES), repeated_rows(periods, self.unit_columns, self.unit)])
 
     def tidy(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Whole days; units that come twice added up."""

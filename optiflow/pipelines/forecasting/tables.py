@@ -1,16 +1,18 @@
 """Tables of a report on forecasts: who competed, how good each store's are, what will move."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 
 from optiflow.days import YEAR, first_and_last
 from optiflow.report.extras import ReportTable
-from optiflow.report.wording import percent
+from optiflow.report.tables import PAGE_ROWS, shown_of
+from optiflow.report.wording import percent, titled
 
-SHOWN_ROWS = 15
+FORECAST_FILE = "forecast.csv"
+SOON_DAYS = 7
 
 
 def candidates_table(summary: Mapping[str, Any]) -> ReportTable:
@@ -47,13 +49,14 @@ def _who_competed(summary: Mapping[str, Any]) -> str:
     )
 
 
-def accuracy_table(held: pl.DataFrame, key: str, what: str) -> ReportTable:
+def accuracy_table(held: pl.DataFrame, key: str, what: str, unit: str = "") -> ReportTable:
     """How far off the hold-out was by `key`: the largest first.
 
     Args:
         held: `key`, `actual`, `predicted`, `lo_80`, `hi_80`.
         key: The column to group by.
         what: What it is, in words, for the title.
+        unit: What sales are counted in.
     """
     miss = (pl.col("predicted") - pl.col("actual")).abs().sum()
     rows = (
@@ -66,14 +69,72 @@ def accuracy_table(held: pl.DataFrame, key: str, what: str) -> ReportTable:
         .sort(pl.col("actual"), key, descending=[True, False])
         .with_columns(pl.col("actual", "predicted").round(0).cast(pl.Int64))
     )
-    left = rows.height - SHOWN_ROWS
-    text = "The hold-out days" + (f", the {SHOWN_ROWS} largest; {left} more are not shown." if left > 0 else ".")
-    header = (what, "Sold", "Predicted", "Missed by", "Within the 80 % range")
-    return ReportTable(f"Accuracy per {what.lower()}", text, header, with_shares(rows.head(SHOWN_ROWS), 2))
+    left = rows.height - PAGE_ROWS
+    text = "The hold-out days" + (f", the {PAGE_ROWS} largest; {left:,} more are not shown." if left > 0 else ".")
+    header = (what, titled("Sold", unit), "Predicted", "Missed by", "Within the 80 % range")
+    return ReportTable(f"Accuracy per {what.lower()}", text, header, with_shares(rows.head(PAGE_ROWS), 2))
+
+
+def coming_days(sold: pl.DataFrame, forecast: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Each series' next day, and its next week beside the one before, or as many days as are forecast; what sells most first.
+
+    Args:
+        sold: All history: `keys`, `date` (Date), `sales`; each day of a series that sells has a row.
+        forecast: `keys`, `date`, `predicted` (a mean: sums of it are expected sums), `lo_80`, `hi_80`.
+        keys: The columns that name a series.
+
+    Returns:
+        `keys`, `predicted`, `lo_80`, `hi_80` of the next day, `coming` (sum of the next 7 days), `before` (of as many days
+        to the last one known; null where none of them is known), `change` (null unless `before` is above 0).
+    """
+    _, last = first_and_last(sold["date"])
+    first, week = forecast["date"].min(), timedelta(min(SOON_DAYS, forecast["date"].n_unique()))
+    assert isinstance(first, date)
+    before = sold.filter(pl.col("date") > last - week).group_by(keys).agg(before=pl.col("sales").sum())
+    made = forecast.group_by(keys).agg(
+        *(pl.col(name).filter(pl.col("date") == first).first() for name in ("predicted", "lo_80", "hi_80")),
+        coming=pl.col("predicted").filter(pl.col("date") < first + week).sum(),
+    )
+    change = pl.when(pl.col("before") > 0).then(pl.col("coming") / pl.col("before") - 1)
+    made = made.join(before, on=list(keys), how="left").with_columns(change=change)
+    return made.sort("coming", *keys, descending=[True, *[False] * len(keys)])
+
+
+def coming_table(
+    rows: pl.DataFrame, keys: Sequence[str], first: date, days: int, unit: str = "", unknown: str = ""
+) -> ReportTable:
+    """`coming_days` for people.
+
+    Args:
+        rows: As `coming_days` gives them.
+        keys: The columns that name a series.
+        first: The next day.
+        days: How many days of the next week are forecast.
+        unit: What sales are counted in.
+        unknown: What counts for days that are not known, in words.
+    """
+    shown = rows.head(PAGE_ROWS).select(*keys, "predicted", "lo_80", "hi_80", "coming", "before", "change")
+    cut = shown_of(rows.height, "row", FORECAST_FILE)
+    text = (
+        f"Each {' and '.join(keys)}, what will sell most first. The range holds the next day with 80 % confidence: have its "
+        f"upper end where an empty shelf costs more than a left-over, its lower end where it costs less."
+    )
+    text = " ".join(filter(None, (text, unknown, cut)))
+    names = [name.capitalize() for name in keys]
+    header = (
+        *names,
+        titled(f"Next day, {first}", unit),
+        "From",
+        "To",
+        f"Next {days} days",
+        f"Last {days} days",
+        "Change",
+    )
+    return ReportTable("Tomorrow and next week", text, header, with_shares(shown, 1), decimals=1)
 
 
 def movers_table(
-    sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str, days: int, unknown: str = ""
+    sold: pl.DataFrame, forecast: pl.DataFrame, key: str, what: str, days: int, unknown: str = "", unit: str = "units"
 ) -> ReportTable:
     """What will sell most in the next `days` days, beside the days before and the same days a year ago.
 
@@ -87,6 +148,7 @@ def movers_table(
         what: What it is, in words, for the title.
         days: Length of the periods compared.
         unknown: What counts for days that are not known, in words.
+        unit: What sales are counted in.
     """
     first, last = first_and_last(sold["date"])
     period, year_ago = timedelta(days=days), last - YEAR
@@ -103,10 +165,11 @@ def movers_table(
     made = made.with_columns(change=change).sort(pl.col("coming"), key, descending=[True, False])
     units = ("coming", "before", "year_ago")
     rows = made.with_columns(pl.col(units).round(0).cast(pl.Int64)).select(key, *units, "change")
-    text = f"Units in the next {days} days, all stores together, beside the {days} days before and the same days a year ago."
+    text = f"Sales in {unit} in the next {days} days, all stores together, beside the {days} days before and the same days a year ago."
     text = f"{text} {unknown}" if unknown else text
-    header = (what, "Forecast", f"Last {days} days", "A year ago", "Change")
-    return ReportTable(f"Next {days} days: what will sell most", text, header, with_shares(rows.head(SHOWN_ROWS), 1))
+    text = f"{text} {shown_of(rows.height, what.lower(), FORECAST_FILE)}".strip()
+    header = (what, titled("Forecast", unit), f"Last {days} days", "A year ago", "Change")
+    return ReportTable(f"Next {days} days: what will sell most", text, header, with_shares(rows.head(PAGE_ROWS), 1))
 
 
 def kinds_table(kinds: Sequence[Mapping[str, Any]]) -> ReportTable:

@@ -4,13 +4,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from optiflow.report.drawings import AMBER, BLUE, INK
+from optiflow.report.drawings import AMBER, BLUE, INK, legend_above
+from optiflow.report.wording import titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_totals(history: pl.DataFrame, judged: pl.DataFrame, totals: pl.DataFrame, date: str, axes: "Axes") -> None:
+def draw_totals(
+    history: pl.DataFrame, judged: pl.DataFrame, totals: pl.DataFrame, date: str, axes: "Axes", unit: str = ""
+) -> None:
     """What was sold, what the hold-out was forecast to sell, and the forecast with its band.
 
     Args:
@@ -19,6 +22,7 @@ def draw_totals(history: pl.DataFrame, judged: pl.DataFrame, totals: pl.DataFram
         totals: As `forecast_totals` gives them.
         date: The date column.
         axes: An empty set of axes.
+        unit: What sales are counted in.
     """
     axes.plot(history[date].to_numpy(), history["actual"].to_numpy(), color=INK, linewidth=1.1, label="sold")
     axes.plot(
@@ -28,5 +32,5 @@ def draw_totals(history: pl.DataFrame, judged: pl.DataFrame, totals: pl.DataFram
     axes.fill_between(day, totals["low"].to_numpy(), totals["high"].to_numpy(), color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(day, totals["predicted"].to_numpy(), color=BLUE, linewidth=1.5, label="forecast, 80 % band")
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("total")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.4)
+    axes.set_ylabel(titled("total", unit))
+    legend_above(axes)

@@ -12,22 +12,36 @@ from optiflow.learners import item_demand as learner
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Learned
 from optiflow.pipelines.forecasting.gaps import Gaps, count_gaps, in_file, with_zeros
+from optiflow.pipelines.forecasting.headers import DATES, ITEMS, REVENUES, STORES, UNITS
+from optiflow.pipelines.forecasting.headers import SERIES as NAMED
 from optiflow.pipelines.forecasting.holdout import last_days
 from optiflow.pipelines.forecasting.naive import flat_means, naive_forecasts
 from optiflow.pipelines.forecasting.pipeline import Forecasting, forecast_results
-from optiflow.pipelines.forecasting.tables import accuracy_table, candidates_table, kinds_table, movers_table
+from optiflow.pipelines.forecasting.tables import (
+    FORECAST_FILE,
+    SOON_DAYS,
+    accuracy_table,
+    candidates_table,
+    coming_days,
+    coming_table,
+    kinds_table,
+    movers_table,
+)
 from optiflow.pipelines.forecasting.totals import forecast_totals, past_totals
 from optiflow.pipelines.forecasting.totals import in_words as range_in_words
 from optiflow.pipelines.forecasting.totals_figure import draw_totals
+from optiflow.pipelines.forecasting.unfinished import unfinished_edges
 from optiflow.pipelines.forecasting.unknown import in_words as unknown_in_words
 from optiflow.pipelines.forecasting.unknown import on_rows_of, with_means
+from optiflow.pipelines.item_demand.actions import what_to_do
 from optiflow.pipelines.spec import TrainingInputs
-from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.report.extras import Download, Extras, Figure, Headline
 from optiflow.report.wording import percent
 from optiflow.roles import Role
 
 SERIES = ("store", "item")
 COLUMNS = ("date", *SERIES, "sales")
+ITEM = ("item_id", "item_nbr", "sku", "product", "product_id", "article")
 QUIET_DAYS, DAYS_COMPARED, DAYS_DRAWN = 28, 28, 56
 
 
@@ -38,12 +52,20 @@ class ItemDemand(Forecasting):
     description = "Forecasts the daily sales of each item in each store, with intervals."
     algorithm = "item_demand"
     roles = (
-        Role("date", "date", ("day", "sales_date", "ds")),
-        Role("store", "key", ("store_nbr", "store_id", "shop", "location")),
-        Role("item", "key", ("item_id", "item_nbr", "sku", "product", "product_id", "article")),
-        Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y")),
+        Role("date", "date", ("day", "sales_date", "ds"), also=DATES),
+        Role(
+            "store",
+            "key",
+            ("store_nbr", "store_id", "shop", "location"),
+            also=STORES,
+            instead=("item",),
+            absent="all stores",
+        ),
+        Role("item", "key", ITEM, also=(*ITEMS, *NAMED), instead=("store",), absent="all items"),
+        Role("sales", "number", ("quantity", "units", "units_sold", "demand", "qty", "y"), also=(*UNITS, *REVENUES)),
     )
     keys = SERIES
+    row_keys = COLUMNS[:3]
     unit, unit_columns = "item-day", COLUMNS[:3]
     filled_unit = COLUMNS[:3]
     period_days, default_horizon = 1, 90
@@ -53,6 +75,10 @@ class ItemDemand(Forecasting):
         "What the held-out days were forecast to sell, by row number.",
         "The days after the file's last one, for each item in each store.",
     )
+
+    def unfinished(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
+        """The rows of the first and of the last day, each if the file holds only a part of it."""
+        return unfinished_edges(rows.with_columns(pl.col("date").cast(pl.Date)), SERIES, "date", "sales", 1)
 
     def counts(self, rows: pl.DataFrame, options: DatasetOptions) -> Mapping[str, int]:
         """Series, gaps, zeros, and what is new or has stopped."""
@@ -133,6 +159,7 @@ class ItemDemand(Forecasting):
         forecast, held = run.results["forecast"], run.held_out
         sold = pl.concat([run.train.select(COLUMNS), held.select(*COLUMNS[:3], sales="actual")])
         _, last = first_and_last(run.train["date"])
+        _, last_day = first_and_last(sold["date"])
         past = past_totals(run.summary.get("totals", ()), held, last, self.period_days)
         whole = with_means(sold, SERIES, "date", "sales")
         unknown = unknown_in_words(whole, sold, self.unit)
@@ -147,25 +174,29 @@ class ItemDemand(Forecasting):
         }
         both = pl.col("actual") + pl.col("predicted")
         smape = pl.when(both > 0).then(200 * (pl.col("actual") - pl.col("predicted")).abs() / both).otherwise(0.0)
+        unit, first = run.options.unit or run.options.currency or "units", last_day + timedelta(1)
+        soon, week = coming_days(whole, forecast, SERIES), min(days, SOON_DAYS)
         return Extras(
             headlines=(
-                Headline(f"Units in the next {days} days", f"{forecast['predicted'].sum():,.0f}"),
-                Headline("Items in stores", f"{forecast.select(SERIES).n_unique():,}"),
-                Headline("Champion", str(run.summary.get("chosen", "-"))),
+                Headline(f"{unit.capitalize()} in the next {days} days", f"{forecast['predicted'].sum():,.0f}"),
+                Headline(f"On {first:%A}, {first}", f"{soon['predicted'].sum():,.0f}"),
+                Headline(f"In the next {week} days", f"{soon['coming'].sum():,.0f}"),
+                Headline("Items in stores", f"{soon.height:,}"),
             ),
             tables=(
-                movers_table(whole, forecast, "item", "Item", min(days, DAYS_COMPARED), unknown),
-                accuracy_table(held, "store", "Store"),
+                coming_table(soon, SERIES, first, week, unit, unknown),
+                movers_table(whole, forecast, "item", "Item", min(days, DAYS_COMPARED), unknown, unit),
+                accuracy_table(held, "store", "Store", unit),
                 candidates_table(run.summary),
                 kinds_table(run.summary.get("kinds", ())),
             ),
             figures=(
                 Figure(
                     "forecast",
-                    "Units sold and forecast, all stores and items",
+                    f"{unit.capitalize()} sold and forecast, all stores and items",
                     "Black is what was sold, amber what the hold-out days were forecast to sell, blue what is to come. "
                     + " ".join(filter(None, (unknown, range_in_words(totals, past, "day")))),
-                    partial(draw_totals, history, shown, totals, "date"),
+                    partial(draw_totals, history, shown, totals, "date", unit=unit),
                 ),
             ),
             metrics={
@@ -174,6 +205,10 @@ class ItemDemand(Forecasting):
                 "coverage_95": within[95],
             },
             series=SERIES,
+            actions=tuple(what_to_do(soon, SERIES, first, week, unit)),
+            downloads=(Download(FORECAST_FILE, "forecast", "The forecast of every store, item and day.", forecast),),
+            unit=unit,
+            per="store, item and day",
         )
 
 

@@ -8,6 +8,7 @@ import re
 
 import polars as pl
 
+from optiflow.column_names import names_a_code
 from optiflow.report.model import LeftOut
 
 SAMPLE_ROWS = 10_000
@@ -16,20 +17,16 @@ MOSTLY = 0.5
 LONG_TEXT_WORDS = 4
 """Free text has more words than names of products or regions have."""
 
+DROPPED = "left out by the option drop_columns"
+EMPTY, CONSTANT = "empty in every training row", "the same value in every training row"
+NEVER_FEATURES = (DROPPED, EMPTY, CONSTANT)
+"""Reasons that the option `keep_columns` does not help against."""
+
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 _PHONE = r"^\+?[\d\s().\-/x]{7,24}$"
 _NAME_WORDS = r"(?:customer|client|buyer|contact|first|last|full|family|given|sur|user|person|employee|recipient)"
 _PERSON_NAME = re.compile(rf"^(?:{_NAME_WORDS}[ _\-]?)+(?:name)?s?$|^{_NAME_WORDS}[ _\-]?name$", re.IGNORECASE)
 _PHONE_NAME = re.compile(r"phone|mobile|telephone|^tel$|fax", re.IGNORECASE)
-_ID_NAME = re.compile(
-    r"(?:^|[ _\-])(?i:id|ids|uuid|guid|key|number|num|no|nr|code|ref)$|(?<=[a-z])(?:ID|Id|Number|No|Nr|Key|Code|Ref)$",
-)
-
-
-def names_a_code(name: str) -> bool:
-    """Whether a column's name says that its integers are codes of things, not amounts: `StoreID`, `zip code`."""
-    return bool(_ID_NAME.search(name))
-
 
 MAX_LEVELS, ROWS_PER_LEVEL = 1_000, 20
 """Whole numbers with few values, each in many rows, may be names of things, whatever their column is called."""
@@ -78,7 +75,7 @@ def choose_features(
     for column in train.columns:
         if column in (target, date_column) or column in reserved:
             continue
-        reason = "left out by the option drop_columns" if column in drop else None
+        reason = DROPPED if column in drop else None
         if reason is None:
             reason = _constant(train[column]) or (None if column in keep else _looks_like(train[column], column))
         if reason is None:
@@ -91,8 +88,8 @@ def choose_features(
 def _constant(values: pl.Series) -> str | None:
     distinct = values.drop_nulls().n_unique()
     if distinct == 0:
-        return "empty in every training row"
-    return "the same value in every training row" if distinct == 1 and values.null_count() == 0 else None
+        return EMPTY
+    return CONSTANT if distinct == 1 and values.null_count() == 0 else None
 
 
 def _looks_like(values: pl.Series, name: str) -> str | None:

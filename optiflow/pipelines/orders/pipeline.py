@@ -14,8 +14,10 @@ from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept, Learned
 from optiflow.pipelines.orders.feature_encoding import FeatureEncoder
 from optiflow.pipelines.orders.features import are_whole
+from optiflow.pipelines.orders.furthest_off import PREDICTIONS_FILE, furthest_off, told_orders, what_to_do
 from optiflow.pipelines.orders.training import mean_contributions, prepare_training
 from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.report.extras import Download, Extras, Headline
 from optiflow.report.model import LeftOut
 from optiflow.split import ROW
 
@@ -49,7 +51,7 @@ class Orders(Pipeline):
     report_reads = (MODEL_FILE,)
     results = {
         "predictions": Result(
-            "One prediction per held-out row, by row number.",
+            "One prediction per held-out row, after what the file says of it.",
             {
                 ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"),
                 "date": ("Date", "The order date"),
@@ -130,9 +132,51 @@ class Orders(Pipeline):
         fitted = fit_baselines(train, encoder.target, [*groups, *parts], date_column=by_date)
         return {baseline.name: baseline.predict(held) for baseline in fitted}
 
+    def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
+        """That the target can be told from other columns."""
+        from optiflow.pipelines.orders.leaks import caution
+
+        target = str(options.target)
+        numbers = [
+            n for n, t in rows.schema.items() if t.is_numeric() and n not in (ROW, target, *options.drop_columns)
+        ]
+        found = caution(rows, numbers, target)
+        return () if found is None else (found.removeprefix("But "),)
+
     def contributions(self, run: FinishedRun) -> Mapping[str, float]:
         """Mean |SHAP| of the trees."""
         return mean_contributions(run.model / MODEL_FILE, _encoder(run.kept), run.held_out)
+
+    def extras(self, run: FinishedRun) -> Extras:
+        """The orders by name, those that were furthest off, and a word of caution where features tell the target."""
+        from optiflow.pipelines.orders.leaks import caution  # reckons with numpy, which the code location does without
+
+        encoder, options = _encoder(run.kept), run.options
+        numbers = [n for n in encoder.numeric if n in run.train.columns and n not in options.fred_series]
+        left_out = [LeftOut(**column) for column in json.loads(run.kept(LEFT_OUT_FILE))]
+        unit = options.unit or options.currency or ""
+        told = told_orders(run.held_out, encoder.target, left_out, options.fred_series)
+        table = furthest_off(told, encoder.date_column, left_out, unit)
+        predicted = told["predicted"].sum()
+        return Extras(
+            headlines=(
+                Headline(f"Predicted {encoder.target} in all", f"{predicted:,.0f} {unit}".strip()),
+                Headline("What came in all", f"{told['actual'].sum():,.0f} {unit}".strip()),
+            ),
+            tables=(table,),
+            actions=tuple(what_to_do(told, table, encoder.target)),
+            downloads=(
+                Download(
+                    PREDICTIONS_FILE,
+                    "predictions",
+                    "Every held-out order, without columns that tell of persons, with what was predicted and what came.",
+                    told,
+                ),
+            ),
+            unit=unit,
+            per="order",
+            caution=caution(run.train, numbers, encoder.target),
+        )
 
 
 def _encoder(kept: Kept) -> FeatureEncoder:

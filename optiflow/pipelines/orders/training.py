@@ -12,7 +12,7 @@ from optiflow.errors import UserError
 from optiflow.options import DatasetOptions, SplitOptions
 from optiflow.pipelines.finished import EXPLAINED_ROWS
 from optiflow.pipelines.orders.feature_encoding import FeatureEncoder
-from optiflow.pipelines.orders.features import choose_features
+from optiflow.pipelines.orders.features import NEVER_FEATURES, choose_features
 from optiflow.report.model import LeftOut
 from optiflow.split import ROW, split_rows
 
@@ -59,13 +59,20 @@ def prepare_training(rows: pl.DataFrame, *, target: str, date_column: str, optio
         grown, target=target, date_column=date_column, features=features, amounts=options.fred_series
     )
     if not encoder.names:
-        raise UserError("No column is left to learn from: name some in the option keep_columns.")
+        raise UserError(f"No column is left to learn from. {_what_to_keep(left_out)}")
     return TrainingData(
         train=_with_target(grown, target, encoder.transform_train(grown)),
         validation=_with_target(validation, target, encoder.transform(validation)),
         encoder=encoder,
         left_out=left_out,
     )
+
+
+def _what_to_keep(left_out: list[LeftOut]) -> str:
+    kept = [column.column for column in left_out if column.reason not in NEVER_FEATURES]
+    if not kept:
+        return "Upload a table with more about each row than its date and the number to predict."
+    return f"Those that were left out may be kept: name one of {', '.join(kept)} in the option keep_columns."
 
 
 def _with_target(rows: pl.DataFrame, target: str, encoded: pl.DataFrame) -> pl.DataFrame:

@@ -10,9 +10,9 @@ import polars as pl
 from optiflow.learners.stock_movements import check_rows
 from optiflow.options import DatasetOptions
 from optiflow.pipelines.finished import FinishedRun, Kept
-from optiflow.pipelines.spec import Pipeline, Result, ScoringInputs, TrainingInputs
-from optiflow.pipelines.stock_movements import findings
-from optiflow.report.extras import Extras, Figure, Headline
+from optiflow.pipelines.spec import Completed, Pipeline, Result, ScoringInputs, TrainingInputs
+from optiflow.pipelines.stock_movements import findings, headers
+from optiflow.report.extras import Download, Extras, Figure, Headline
 from optiflow.roles import Role
 from optiflow.split import ROW
 
@@ -30,21 +30,58 @@ class StockMovements(Pipeline):
     report = "report"
     algorithm = "stock_movements"
     roles = (
-        Role("transaction_id", "key", ("transaction", "transaction_no", "document", "document_id")),
-        Role("item_id", "key", ("item", "sku", "product_id", "article", "stock_code")),
-        Role("warehouse_id", "key", ("warehouse", "location", "site", "store")),
-        Role("transaction_type", "key", ("type", "movement_type")),
-        Role("quantity", "number", ("qty", "units")),
-        Role("unit_price", "number", ("price", "unit_cost")),
-        Role("total_amount", "number", ("total", "amount", "value")),
-        Role("item_category", "key", ("category", "item_group")),
-        Role("created_at", "date", ("created_at_ts", "timestamp", "created", "booked_at", "date")),
+        Role(
+            "transaction_id",
+            "key",
+            ("transaction", "transaction_no", "document", "document_id"),
+            False,
+            also=headers.IDS,
+        ),
+        Role("line", "key", required=False, nullable=True, also=headers.LINES),
+        Role("item_id", "key", ("item", "sku", "product_id", "article", "stock_code"), also=headers.ITEMS),
+        Role(
+            "warehouse_id",
+            "key",
+            ("warehouse", "location", "site", "store"),
+            required=False,
+            also=headers.WAREHOUSES,
+            absent="all",
+        ),
+        Role("transaction_type", "key", ("type", "movement_type"), required=False, also=headers.TYPES),
+        Role("direction", "key", required=False, nullable=True, also=headers.DIRECTIONS),
+        Role("quantity", "number", ("qty", "units"), also=headers.QUANTITIES, instead=("quantity_in", "quantity_out")),
+        Role("quantity_in", "number", required=False, nullable=True, also=headers.QUANTITIES_IN),
+        Role("quantity_out", "number", required=False, nullable=True, also=headers.QUANTITIES_OUT),
+        Role("unit_price", "number", ("price", "unit_cost"), required=False, nullable=True, also=headers.PRICES),
+        Role(
+            "total_amount", "number", ("total", "amount", "value"), required=False, nullable=True, also=headers.TOTALS
+        ),
+        Role(
+            "item_category",
+            "key",
+            ("category", "item_group"),
+            required=False,
+            nullable=True,
+            also=headers.CATEGORIES,
+            absent="all",
+        ),
+        Role(
+            "created_at",
+            "date",
+            ("created_at_ts", "timestamp", "created", "booked_at", "date"),
+            also=headers.DATES,
+        ),
+        Role("time", "text", required=False, nullable=True, also=headers.TIMES),
+        Role("status", "key", required=False, nullable=True, also=headers.STATUSES),
+        Role("cancelled", "key", required=False, nullable=True, also=headers.CANCELLATIONS),
     )
+    own_options = ("movement_types",)
+    row_keys = ("transaction_id", "line", "item_id", "warehouse_id")
     scoring_reads = ("train", "test")
     has_actuals = False
     results = {
         "predictions": Result(
-            "Every movement with its score, by row number.",
+            "Every movement with its score, after what the file says of it.",
             {
                 ROW: ("Int64", "Number of the row in the uploaded file, the header being row 1"),
                 "date": ("Datetime", "When it was booked"),
@@ -55,6 +92,12 @@ class StockMovements(Pipeline):
             },
         )
     }
+
+    def complete(self, rows: pl.DataFrame, options: DatasetOptions) -> Completed:
+        """Types, ids, quantities, amounts and times, as far as they follow from what is there; cancelled ones left out."""
+        from optiflow.pipelines.stock_movements.completion import complete  # reading an upload imports the pipelines
+
+        return complete(rows, options)
 
     def faults(self, rows: pl.DataFrame, options: DatasetOptions) -> pl.DataFrame:
         """Unknown types, prices of 0 or below, totals that do not fit, ids that come twice."""
@@ -99,7 +142,7 @@ class StockMovements(Pipeline):
         flagged = int(scored["is_anomaly"].sum())
         threshold = float(run.summary["metrics"]["threshold"])
         first, last = (cast(datetime, edge) for edge in (newest["created_at"].min(), newest["created_at"].max()))
-        warnings = ()
+        warnings, currency = (), run.options.currency or ""
         if share > TIMES_TOO_MANY * expected:
             warnings = (
                 f"{share:.1%} of the held-out movements are flagged, {share / expected:.1f} times the {expected:.1%} that the "
@@ -109,11 +152,11 @@ class StockMovements(Pipeline):
         return Extras(
             headlines=(
                 Headline("Flagged movements", f"{flagged:,} of {scored.height:,} ({flagged / scored.height:.1%})"),
-                Headline("Flagged among the held-out", f"{int(newest['is_anomaly'].sum()):,} ({share:.2%})"),
+                Headline("Flagged among the newest", f"{int(newest['is_anomaly'].sum()):,} ({share:.2%})"),
                 Headline("Expected by the threshold", f"{expected:.2%}"),
             ),
             tables=(
-                findings.most_unusual(scored),
+                findings.most_unusual(scored, run.options.unit or "", currency),
                 findings.flagged_by(scored, "transaction_type", "Type"),
                 findings.flagged_by(scored, "warehouse_id", "Warehouse"),
                 findings.busiest_days(scored),
@@ -144,14 +187,25 @@ class StockMovements(Pipeline):
                 f"lets {expected:.1%} expect."
             ),
             warnings=warnings,
+            actions=tuple(findings.what_to_do(scored, currency)),
+            downloads=(
+                Download(
+                    findings.FLAGGED_FILE,
+                    "predictions",
+                    "Every flagged movement, with all that the file says of it, and why.",
+                    findings.flagged_movements(scored),
+                ),
+            ),
         )
 
     @staticmethod
     def _scored(run: FinishedRun) -> pl.DataFrame:
+        others = [name for name in run.train.columns if name not in (ROW, *COLUMNS, *run.options.fred_series)]
+        told = [name for name in others if name not in (*STOCK_MOVEMENTS.results["predictions"].columns, "held_out")]
         rows = pl.concat(
             [
-                run.train.select(ROW, *COLUMNS, held_out=pl.lit(False)),
-                run.test.select(ROW, *COLUMNS, held_out=pl.lit(True)),
+                run.train.select(ROW, *COLUMNS, *told, held_out=pl.lit(False)),
+                run.test.select(ROW, *COLUMNS, *told, held_out=pl.lit(True)),
             ]
         )
         found = run.results["predictions"].drop("date")

@@ -2,10 +2,9 @@
 
 import polars as pl
 
+from optiflow.pipelines.stock_movements.types import TYPES
 from optiflow.split import ROW
 from optiflow.upload.faults import SCHEMA, cell_faults, no_faults
-
-TYPES = ("in", "out", "adjust", "transfer")
 
 HALF_A_CENT, RELATIVE = 0.005, 0.001
 """How far a total may be off: each unit's price was rounded to a cent, the total once more, and a little besides."""
@@ -28,7 +27,8 @@ def plain_types(rows: pl.DataFrame) -> pl.Series:
 def unknown_types(rows: pl.DataFrame) -> pl.DataFrame:
     """A fault for each row of no known type."""
     unknown = ~plain_types(rows).is_in(TYPES)
-    return _faults(rows, "transaction_type", unknown, f"unknown type: it must be one of {', '.join(TYPES)}")
+    reason = f"unknown type: it is none of {', '.join(TYPES)}, nor a known word for one; the option `movement_types` says which"
+    return _faults(rows, "transaction_type", unknown, reason)
 
 
 def prices_not_above_zero(rows: pl.DataFrame) -> pl.DataFrame:

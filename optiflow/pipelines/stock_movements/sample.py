@@ -129,7 +129,7 @@ def _spoil(rng: np.random.Generator, frame: pl.DataFrame) -> pl.DataFrame:
         pl.int_range(pl.len()).is_in(chosen[kind::BAD_KINDS].tolist()) for kind in range(4)
     )
     return frame.with_columns(
-        transaction_type=pl.when(unknown).then(pl.lit("scrap")).otherwise("transaction_type"),
+        transaction_type=pl.when(unknown).then(pl.lit("misc")).otherwise("transaction_type"),
         unit_price=pl.when(free).then(0.0).otherwise("unit_price"),
         total_amount=pl.when(unfit).then(pl.col("total_amount") * 1.5).otherwise("total_amount").round(2),
         transaction_id=pl.when(repeated).then(pl.col("transaction_id").shift(1)).otherwise("transaction_id"),

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from optiflow.report.drawings import AMBER, BLUE, INK
+from optiflow.report.drawings import AMBER, BLUE, INK, legend_above
+from optiflow.report.wording import titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 PERIODS_DRAWN = 64
 
 
-def draw_series(sold: pl.DataFrame, judged: pl.DataFrame, forecast: pl.DataFrame, axes: "Axes") -> None:
+def draw_series(sold: pl.DataFrame, judged: pl.DataFrame, forecast: pl.DataFrame, axes: "Axes", unit: str = "") -> None:
     """Draw one series.
 
     Args:
@@ -20,6 +21,7 @@ def draw_series(sold: pl.DataFrame, judged: pl.DataFrame, forecast: pl.DataFrame
         judged: The hold-out: `date` and `predicted`.
         forecast: `date`, `predicted`, `lo_95`, `lo_80`, `hi_80`, `hi_95`.
         axes: An empty set of axes.
+        unit: What sales are counted in.
     """
     sold = sold.tail(PERIODS_DRAWN)
     axes.plot(sold["date"].to_numpy(), sold["sales"].to_numpy(), color=INK, linewidth=1.1, label="sold")
@@ -36,5 +38,5 @@ def draw_series(sold: pl.DataFrame, judged: pl.DataFrame, forecast: pl.DataFrame
         axes.fill_between(day, low, high, color=BLUE, alpha=alpha, linewidth=0)
     axes.plot(day, forecast["predicted"].to_numpy(), color=BLUE, linewidth=1.5, label="forecast, 80 and 95 % bands")
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("sales")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.4)
+    axes.set_ylabel(titled("sales", unit))
+    legend_above(axes)

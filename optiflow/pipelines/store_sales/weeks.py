@@ -1,6 +1,8 @@
 """Weeks of weekly rows: which week a row is of, and what there is and is not."""
 
+import re
 from collections.abc import Mapping
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -13,6 +15,35 @@ def with_weeks(rows: pl.DataFrame) -> pl.DataFrame:
     first = rows["date"].min()
     days = (pl.col("date") - pl.lit(first)).dt.total_days()
     return rows.with_columns(week=pl.lit(first) + pl.duration(days=days // 7 * 7))
+
+
+def week_date_of(header: str) -> str | None:
+    """What the header of a week's date says of it: `week_ending`, `Week commencing`; None where it says nothing."""
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", header).casefold())
+    ends = any(word in ("end", "ends", "ending", "ended") for word in words)
+    begins = any(
+        word in ("begin", "begins", "beginning", "start", "starts", "starting", "commencing") for word in words
+    )
+    return None if ends == begins else "ends" if ends else "begins"
+
+
+def week_in_words(day: date, week_date: str | None) -> str:
+    """The days of the week that a date names: `2016-07-02 to 2016-07-08`; the date alone where it may be the first or the last."""
+    if week_date is None:
+        return str(day)
+    first = day - timedelta(6) if week_date == "ends" else day
+    return f"{first} to {first + timedelta(6)}"
+
+
+def naming_in_words(day: date, week_date: str | None) -> str:
+    """How the file names its weeks, in a sentence."""
+    weekday = f"{day:%A}"
+    if week_date is None:
+        return (
+            f"Weeks go by their {weekday}; whether a week begins or ends with it the file does not say: set the option "
+            "`week_date: begins` or `week_date: ends`."
+        )
+    return f"Weeks go by their {weekday}, with which they {week_date.removesuffix('s')}."
 
 
 def count_weeks(rows: pl.DataFrame, key: str, value: str, short: int) -> Mapping[str, int]:

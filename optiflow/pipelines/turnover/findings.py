@@ -18,7 +18,7 @@ from optiflow.pipelines.turnover.dates import watched_for
 from optiflow.pipelines.turnover.judging import Gain
 from optiflow.pipelines.turnover.pricing import best_prices
 from optiflow.report.extras import Cell, Figure, Headline, ReportTable
-from optiflow.report.wording import count, number, percent
+from optiflow.report.wording import count, number, percent, titled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,7 +179,7 @@ def stock_table(stock: pl.DataFrame) -> ReportTable:
     )
 
 
-def price_table(curves: pl.DataFrame) -> ReportTable:
+def price_table(curves: pl.DataFrame, currency: str = "") -> ReportTable:
     """The best price per category, where there is one between the lowest and the highest price tried."""
 
     def cells(row: dict[str, Any]) -> tuple[Cell, ...]:
@@ -198,7 +198,14 @@ def price_table(curves: pl.DataFrame) -> ReportTable:
         "Where takings still rise at the lowest or highest price tried, that price is not the best one: few items had one "
         "beyond it. Where all but a few items have one price, there is no other to try. The model has only seen which "
         "prices items had, not what a change of price does: try one out before you change all.",
-        ("category", "usual price", "best price", "chance at it", "takings per item", "at the usual price"),
+        (
+            "category",
+            titled("usual price", currency),
+            titled("best price", currency),
+            "chance at it",
+            "takings per item",
+            "at the usual price",
+        ),
         rows,
     )
 
@@ -240,14 +247,19 @@ def _draw_takings(curves: pl.DataFrame, axes: "Axes") -> None:
     axes.legend()
 
 
-def headlines(metrics: dict[str, float | None], shares: dict[str, float]) -> tuple[Headline, ...]:
+def headlines(stock: pl.DataFrame, shares: dict[str, float], currency: str) -> tuple[Headline, ...]:
     """The numbers for the top of the page."""
-    told = [
-        Headline(f"Stock that sells in {n} days", percent(shares[f"stock_sold_in_{n}_days"]))
-        for n in STOCK_HORIZONS
-        if shares
-    ]
-    return (*told, Headline("Quick sellers foretold (F1)", number(metrics["f1"])))
+    if not shares:
+        return ()
+    worth = stock["price"].sum()
+    return (
+        Headline("Items in stock", f"{stock.height:,}"),
+        Headline("Their prices together", f"{worth:,.0f} {currency}".strip()),
+        *(
+            Headline(f"Stock that sells in {n} days", percent(shares[f"stock_sold_in_{n}_days"]))
+            for n in STOCK_HORIZONS
+        ),
+    )
 
 
 def _short(name: str) -> str:

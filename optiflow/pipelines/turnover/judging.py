@@ -12,7 +12,7 @@ import polars as pl
 from optiflow.learners.turnover.measures import log_losses
 from optiflow.report.extras import Judgement
 from optiflow.report.model import Outcome
-from optiflow.report.wording import count, number, percent, the
+from optiflow.report.wording import count, percent, the
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,27 +82,25 @@ def measure_gain(
 
 
 def judge_gain(gain: Gain, horizon: int) -> Judgement:
-    """Better if even the low limit of the gain is above 0; unclear if only the gain itself is; worse otherwise."""
+    """Better if even the low limit of the gain is above 0; unclear if only the gain itself is; worse otherwise.
+
+    The sentence calls the log-loss an error; the report's table of chances has it by its name.
+    """
     share = gain.share(gain.mean)
     named, window = the(gain.baseline), f"a sale within {horizon} days"
     if gain.mean > 0 and gain.low is not None and gain.low > 0:
         outcome = Outcome.BETTER
-        said = (
-            f"The model is better than {named}: the log-loss of its chances of {window} is {percent(share)} lower "
-            f"({number(gain.model_loss)} instead of {number(gain.baseline_loss)})."
-        )
+        said = f"The model is better than {named}: the error of its chances of {window} is {percent(share)} smaller."
     elif gain.mean > 0:
         outcome = Outcome.UNCLEAR
         said = (
-            f"The model may be no better than {named}: the log-loss of its chances of {window} is {percent(share)} "
-            f"lower, which on {count(gain.items, 'item')} of {count(gain.days, 'day')} can be chance."
+            f"The model may be no better than {named}: the error of its chances of {window} is {percent(share)} "
+            f"smaller, which on {count(gain.items, 'item')} of {count(gain.days, 'day')} can be chance."
         )
     else:
         outcome = Outcome.WORSE
-        higher = "the same" if gain.mean == 0 or share is None else f"{percent(-share)} higher"
-        said = (
-            f"The model is no better than {named} (the log-loss of its chances of {window} is {higher}): do not use it."
-        )
+        higher = "the same" if gain.mean == 0 or share is None else f"{percent(-share)} larger"
+        said = f"The model is no better than {named} (the error of its chances of {window} is {higher}): do not use it."
     return Judgement(outcome, said, gain.baseline, MEASURE, share)
 
 

@@ -27,14 +27,19 @@ from optiflow.pipelines.turnover.dates import (
     with_days,
 )
 from optiflow.pipelines.turnover.judging import judge_gain, measure_gain
-from optiflow.pipelines.turnover.pricing import price_curves, price_grid
-from optiflow.report.extras import Extras
+from optiflow.pipelines.turnover.pricing import price_curves, price_grid, stock_grid, suggested_prices
+from optiflow.pipelines.turnover.slow_items import STOCK_FILE, slow_table, what_to_do
+from optiflow.report.extras import Download, Extras
 from optiflow.roles import Role
 from optiflow.split import ROW
 from optiflow.upload.faults import cell_faults
 
 TEXTS = ("description", "category", "brand")
 TRAINED_ON = (ROW, "created", "sold", "as_of", "price", *TEXTS)
+ALL_SOLD = (
+    "No item of the file is unsold. If those that have not sold yet were left out, days come out too short and chances too "
+    "high: upload them too, with an empty date of sale.",
+)
 ROW_COLUMN = ("Int64", "Number of the row in the uploaded file, the header being row 1")
 CHANCE = ("Float64", "Chance of a sale within 30 days of creation, 0 to 1")
 EXPECTED = ("Float64", "Days from creation by which half of such items have sold")
@@ -49,6 +54,7 @@ class Turnover(Pipeline):
     report = "turnover_report"
     target = "days"
     hidden = ("sold",)
+    reckoned = ("horizon",)
     may_lack_target = True
     dataset_parameter = "retailer"
     report_reads = (SUMMARY_FILE, *MODEL_FILES)
@@ -67,7 +73,7 @@ class Turnover(Pipeline):
     )
     results = {
         "predictions": Result(
-            "What the model says of each held-out item, by row number.",
+            "What the model says of each held-out item, after what the file says of it.",
             {
                 ROW: ROW_COLUMN,
                 "predicted": EXPECTED,
@@ -76,7 +82,7 @@ class Turnover(Pipeline):
             },
         ),
         "stock": Result(
-            "Every item that was unsold on the day of the export, and what is left for it.",
+            "Every item that was unsold on the day of the export, and what is left for it. With what the file says of it.",
             {
                 ROW: ROW_COLUMN,
                 "age_days": ("Float64", "Days from creation to the export"),
@@ -87,10 +93,19 @@ class Turnover(Pipeline):
                     f"next_{n}_days": ("Float64", f"Chance of a sale within {n} days of the export")
                     for n in (30, 60, 90)
                 },
+                "suggested_price": (
+                    "Float64",
+                    "The price of those tried, 70 to 120 % of today's, with most takings within 30 days; null where none brings "
+                    "in 5 % more, and for all but the 5,000 dearest items",
+                ),
+                "suggested_edge": (
+                    "String",
+                    "`lowest` or `highest` if it is an end of those tried: a better one may lie beyond",
+                ),
             },
         ),
         "price_curve": Result(
-            "Price times chance of a sale within 30 days over a grid of prices, for the newest items of each category.",
+            "Price times chance of a sale within 30 days over a grid of prices, per category.",
             {
                 "group": ("String", "The category"),
                 "usual_price": ("Float64", "Median price of the category"),
@@ -123,6 +138,10 @@ class Turnover(Pipeline):
             "judged_within_days": judged_at,
         }
 
+    def remarks(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[str, ...]:
+        """That no item is unsold."""
+        return ALL_SOLD if rows["sold"].null_count() == 0 else ()
+
     def split(self, rows: pl.DataFrame, options: DatasetOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """By time, the newest items that were watched for the horizon; or drawn from those. Younger ones are learned from."""
         require_watched(rows)
@@ -147,7 +166,7 @@ class Turnover(Pipeline):
         """The held-out items as new ones, the stock at its age, and items at other prices than their own."""
         asked = {
             "predictions": tables["test"].select(ROW, *COLUMNS),
-            "stock": unsold(tables["enriched"]).select(ROW, "age_days", *COLUMNS),
+            "stock": stock_grid(unsold(tables["enriched"]).select(ROW, "age_days", *COLUMNS), tables["enriched"]),
             "price_curve": price_grid(tables["enriched"]),
         }
         return ScoringInputs(asked, shown={"rows_to_score": {name: rows.height for name, rows in asked.items()}})
@@ -157,6 +176,8 @@ class Turnover(Pipeline):
         scored = super().read_result(name, outputs, rows)
         if name == "price_curve":
             return price_curves(scored)
+        if name == "stock":
+            return suggested_prices(scored).select(*self.results[name].columns)
         return scored.with_columns(predicted="expected_days") if name == "predictions" else scored
 
     def learned(self, run: FinishedRun) -> Learned:
@@ -166,7 +187,8 @@ class Turnover(Pipeline):
             for name in TEXTS[1:]
         }
         unseen = {name: run.test[name].drop_nulls().filter(~known).n_unique() for name, known in new.items()}
-        return Learned(run.summary["features"], unseen_categories=unseen, notes=run.summary["notes"])
+        notes = ALL_SOLD if run.results["stock"].is_empty() else ()
+        return Learned(run.summary["features"], unseen_categories=unseen, notes=(*run.summary["notes"], *notes))
 
     def judged(self, run: FinishedRun) -> pl.DataFrame:
         """With days cut at the horizon, which are known of every held-out item, sold or not."""
@@ -192,22 +214,26 @@ class Turnover(Pipeline):
         gain = measure_gain(quick, chance, naive, rows["created"])
         told = findings.Told(int(rows["horizon"][0]), paces[0].share, gain, naive)
         metrics = findings.chance_metrics(rows, told)
-        prices = pl.concat([run.train.select(ROW, "price"), run.test.select(ROW, "price")])
-        stock = run.results["stock"].join(prices, on=ROW, how="left", maintain_order="left")
+        stock = _told_stock(run)
         shares, curves = findings.stock_shares(stock), run.results["price_curve"]
+        currency = run.options.currency or ""
         return Extras(
-            headlines=findings.headlines(metrics, shares),
+            headlines=findings.headlines(stock, shares, currency),
             tables=(
+                *([slow_table(stock, currency), findings.stock_table(stock)] if shares else []),
+                findings.price_table(curves, currency),
                 findings.comparison_table(rows, told),
                 findings.chance_table(metrics, told),
                 findings.calibration_table(rows, told),
-                *([findings.stock_table(stock)] if shares else []),
-                findings.price_table(curves),
             ),
             figures=findings.price_figures(curves),
             metrics={**metrics, **shares},
             warnings=findings.horizon_warnings(run.train, told),
             judgement=judge_gain(gain, told.horizon),
+            actions=tuple(what_to_do(stock, currency)),
+            downloads=(Download(STOCK_FILE, "stock", "Every unsold item, what is left for it, and its price.", stock),),
+            unit="days",
+            per=f"item, counted up to {told.horizon} days",
         )
 
 
@@ -215,6 +241,20 @@ def _hold_out(rows: pl.DataFrame, split: SplitOptions) -> tuple[pl.DataFrame, pl
     if split.strategy == "random":
         return hold_out_drawn(rows, split)
     return hold_out_newest(rows, split.test_fraction)
+
+
+def _told_stock(run: FinishedRun) -> pl.DataFrame:
+    """The stock with what the file says of each item first."""
+    stock = run.results["stock"]
+    for name in ("suggested_price", "suggested_edge"):  # older results have none
+        if name not in stock.columns:
+            stock = stock.with_columns(pl.lit(None, pl.Float64 if name == "suggested_price" else pl.String).alias(name))
+    known = [name for name in run.test.columns if name in run.train.columns and name not in stock.columns]
+    left_out = {*TURNOVER.reckoned, *run.options.fred_series, "as_of"}
+    told = [ROW, *(name for name in known if name not in left_out)]
+    rows = pl.concat([run.train.select(told), run.test.select(told)])
+    named = stock.join(rows, on=ROW, how="left", maintain_order="left")
+    return named.select(*told, *(name for name in stock.columns if name != ROW))
 
 
 def _paces(run: FinishedRun) -> list[Pace]:

@@ -12,6 +12,15 @@ CATEGORIES, ITEMS, PRICES = 6, 30, 25
 LOWEST, HIGHEST = 0.05, 0.95
 """Quantiles of a category's prices between which prices are tried: beyond, there is hardly an item to learn from."""
 
+FACTORS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+"""Multiples of an item's own price that are tried for it: steps that a shop takes in one go."""
+
+SUGGESTED_FOR = 5_000
+"""Items in stock that other prices are tried for, the dearest: a shop goes through them one by one."""
+
+WORTH_IT = 1.05
+"""A suggestion brings in so many times what today's price does, or is none: less is within what the model can be off."""
+
 NO_CATEGORY = "(no category)"
 CURVE = ("group", "usual_price", "price", "chance", "takings")
 
@@ -76,3 +85,57 @@ def best_prices(curves: pl.DataFrame) -> pl.DataFrame:
         pl.when(lowest & highest).then(None).when(lowest).then(pl.lit("lowest")).when(highest).then(pl.lit("highest"))
     )
     return best.with_columns(edge=edge).drop("low", "high").sort("group")
+
+
+def stock_grid(stock: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """The stock to score, each item at its own price, and the dearest ones at others beside it that such items have had.
+
+    Args:
+        stock: The unsold items: `row`, `price`, `category` and what else is scored.
+        rows: All items: `price`, `category`.
+
+    Returns:
+        `stock` several times over with the price replaced, and `own_price`, `at_price`.
+    """
+    named = rows.with_columns(group=pl.col("category").fill_null(NO_CATEGORY)).group_by("group")
+    ends = named.agg(low=pl.col("price").quantile(LOWEST), high=pl.col("price").quantile(HIGHEST))
+    own = stock.with_columns(own_price="price", at_price="price")
+    dear = stock.sort("price", "row", descending=[True, False]).head(SUGGESTED_FOR)
+    tried = (
+        dear.with_columns(own_price="price", group=pl.col("category").fill_null(NO_CATEGORY))
+        .join(ends, on="group", how="left", maintain_order="left")
+        .join(pl.DataFrame({"factor": [factor for factor in FACTORS if factor != 1]}), how="cross")
+        .with_columns(at_price=(pl.col("own_price") * pl.col("factor")).round(2))
+        .filter(pl.col("at_price").is_between("low", "high") & (pl.col("at_price") != pl.col("own_price")))
+        .unique(["row", "at_price"], maintain_order=True)
+        .with_columns(price="at_price")
+    )
+    return pl.concat([own, tried.select(own.columns)])
+
+
+def suggested_prices(scored: pl.DataFrame) -> pl.DataFrame:
+    """One row an item, as scored at its own price, with the price of those tried that brings in most within 30 days.
+
+    Args:
+        scored: `row`, `own_price`, `at_price`, `next_30_days` and what else the model says.
+
+    Returns:
+        What the model says at the item's own price, and `suggested_price` (null where no price tried brings in 5 % more)
+        and `suggested_edge`, `lowest` or `highest` where it is an end of those tried, so that a better one may lie beyond.
+    """
+    takings = pl.col("at_price") * pl.col("next_30_days")
+    tried = scored.select("row", "own_price", "at_price", takings.alias("takings"))
+    own = pl.col("takings").filter(pl.col("at_price") == pl.col("own_price")).first()
+    best = pl.col("at_price").sort_by("takings", "at_price", descending=[True, False]).first()
+    found = tried.group_by("row").agg(
+        best=best,
+        gains=pl.col("takings").max() >= WORTH_IT * own,
+        low=pl.col("at_price").min(),
+        high=pl.col("at_price").max(),
+    )
+    edge = pl.when(pl.col("best") == pl.col("low")).then(pl.lit("lowest"))
+    edge = edge.when(pl.col("best") == pl.col("high")).then(pl.lit("highest"))
+    found = found.filter(pl.col("gains") & (pl.col("low") < pl.col("high"))).with_columns(suggested_edge=edge)
+    suggested = found.select("row", "suggested_edge", suggested_price="best")
+    items = scored.filter(pl.col("at_price") == pl.col("own_price")).drop("own_price", "at_price")
+    return items.join(suggested, on="row", how="left", maintain_order="left")

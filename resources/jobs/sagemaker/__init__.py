@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from resources.aws.errors import aws_errors, code_of
 from resources.jobs.contract import BUILT_IN, JobKind, JobRequest, JobState, JobStatus, OnProgress
 from resources.jobs.job_code import code_digest
 from resources.jobs.sagemaker.logs import LastLine, log_tail
-from resources.jobs.sagemaker.output import local_output
+from resources.jobs.sagemaker.output import delete_output, has_output, local_output
 from resources.jobs.sagemaker.settings import SageMakerSettings
 from resources.jobs.sagemaker.states import job_state, listed_state, output_place
 from resources.jobs.sagemaker.submission import create_job
@@ -95,7 +96,9 @@ class SageMakerJobs(SageMakerSettings):
         return None if answer is None else job_state(answer, kind)
 
     def find_own(self, name: str, kind: JobKind) -> JobState | None:
-        """As `describe`, and sure that the job writes below `output_uri`. One request.
+        """As `describe`, and sure that the job writes below `output_uri`. One request, and one for a completed job's output.
+
+        A completed job whose output was deleted counts as failed: it cannot be adopted.
 
         Raises:
             UserError: it writes elsewhere: it is another installation's, in the same account and region.
@@ -110,7 +113,18 @@ class SageMakerJobs(SageMakerSettings):
                 "it is another installation's, and its result is not taken for ours. Mend OPTIFLOW_STORAGE if it should "
                 "be, or change an option of the dataset, which makes a job of another name."
             )
-        return job_state(answer, kind)
+        state = job_state(answer, kind)
+        if state.status is JobStatus.COMPLETED and not has_output(state):
+            return replace(
+                state, status=JobStatus.FAILED, failure_reason="what it had written was deleted", output_uri=None
+            )
+        return state
+
+    def remove(self, name: str, kind: JobKind) -> None:
+        """Delete what the job has written; SageMaker keeps the name, which is not adopted then."""
+        state = self.describe(name, kind)
+        if state is not None and state.output_uri is not None:
+            delete_output(state)
 
     def _asked(self, name: str, kind: JobKind) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError

@@ -52,6 +52,28 @@ def local_output(state: JobState, result: str | None = None) -> Iterator[Path]:
         yield root
 
 
+def has_output(state: JobState) -> bool:
+    """Whether what a completed job has written is still there."""
+    bucket, prefix = _place(state)
+    with aws_errors(f"list {state.output_uri}"):
+        return bool(client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
+
+
+def delete_output(state: JobState) -> None:
+    """Delete all that a completed job has written: its output, what its program left beside it, checkpoints."""
+    bucket, key = _place(state)
+    before, _, _ = key.partition(f"{state.name}/")
+    for key in _keys(state, bucket, f"{before}{state.name}/"):
+        with aws_errors(f"delete s3://{bucket}/{key}"):
+            client("s3").delete_object(Bucket=bucket, Key=key)
+
+
+def _place(state: JobState) -> tuple[str, str]:
+    """Bucket, and the archive's key or the folder's prefix."""
+    bucket, _, key = (state.output_uri or "").removeprefix("s3://").partition("/")
+    return bucket, key if state.kind is JobKind.TRAINING else f"{key.rstrip('/')}/"
+
+
 def _is_of(key: str, result: str | None) -> bool:
     name = key.rsplit("/", 1)[-1]
     return name.endswith(PREDICTIONS) and (result is None or name.split(".", 1)[0] == result)
