@@ -311,3 +311,21 @@ def test_ids_of_an_api_stay_as_many_as_they_are() -> None:
     assert found["id"].to_list() == [str(2**63 + n) for n in range(3)]
     assert found["mixed"].to_list() == [str(BIG), str(2**53), "1.5"]
     assert found["plain"].to_list() == [1.0, 2.5, None]
+
+
+def test_parquet_whose_text_is_no_utf8_is_refused_in_words(tmp_path: Path) -> None:
+    table = pl.DataFrame({"d": DAYS, "y": range(len(DAYS)), "t": [f"Straße {n}" for n in range(len(DAYS))]})
+    table.write_parquet(tmp_path / "whole.parquet", compression="uncompressed", use_pyarrow=True)
+    data = (tmp_path / "whole.parquet").read_bytes()
+    damaged = data.replace("Straße 7".encode(), b"Stra\xff\xfee 7")
+    assert damaged != data
+    with pytest.raises(UserError, match="not a readable Parquet file"):
+        read(tmp_path, damaged, "f.parquet", target="y", date_column="d")
+
+
+def test_a_row_with_nothing_but_a_time_that_is_none_is_rejected_and_counted(tmp_path: Path) -> None:
+    moments = pa.array([10**15 + n * 86_400_000_000 for n in range(60)] + [2**63 - 1], pa.timestamp("us"))
+    table = pa.table({"d": moments, "y": [*range(60), None], "t": [*"ab" * 30, None]})
+    pq.write_table(table, tmp_path / "made.parquet")
+    upload = read(tmp_path, (tmp_path / "made.parquet").read_bytes(), "f.parquet", target="y", date_column="d")
+    assert (upload.rows_in, upload.accepted.height, set(upload.rejected["row"])) == (61, 60, {62})

@@ -88,7 +88,10 @@ def read_parquet(path: Path, file_name: str, drop_columns: tuple[str, ...], limi
     )
     whole = [own for name, own in zip(schema.names, names, strict=True) if _is_whole_decimal(schema.field(name).type)]
     digits = [frame[name] for name in whole if name in frame.columns]
-    frame = without_blank_rows(clean_text(widen(frame.with_columns(whole_or_text(column) for column in digits))))
+    cleaned = clean_text(widen(frame.with_columns(whole_or_text(column) for column in digits)))
+    # A row with nothing but a time that is none is not blank: it is rejected for it.
+    there = pl.concat([without_blank_rows(cleaned).select(ROW), cells.select(ROW)])
+    frame = cleaned.join(there, on=ROW, how="semi", maintain_order="left")
     refuse_without_rows(frame, no_faults(), file_name)
     return RawTable(frame, is_text=False, left_out=tuple(nested), cells=cells)
 
@@ -163,6 +166,7 @@ def _bounded(batches: "Iterator[pa.RecordBatch]", file_name: str, limits: ReadLi
                     size += pc.call_function("sum", [lengths.take(column.indices)]).as_py() or 0
                     limits.check_text(size, f"column {quote(name)}", file_name)
                 column = column.dictionary_decode()
+            column.validate(full=True)  # polars takes text for UTF-8 unseen, and panics later on what is none
             columns.append(_bare(column))
         yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
